@@ -1,0 +1,286 @@
+"""Rules R1-R6 and R9: restarts, ends and their causes, and waiting, of one container.
+
+Instance n of a container is the one that its status shows at restartCount n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+from msgspec.structs import replace
+
+from exporter.lifecycle.observations import (
+    UNOBSERVED,
+    ContainerAppeared,
+    ContainerRestarted,
+    ContainerTerminated,
+    ContainerType,
+    ContainerWaiting,
+    Observation,
+    PodRef,
+    RestartCountReset,
+    Value,
+)
+from exporter.lifecycle.records import Container, Ending
+from exporter.lifecycle.text import bounded
+from exporter.lifecycle.times import unix
+from exporter.objects import ContainerSpec, ContainerState, ContainerStatus, RestartRule, Terminated
+
+NOTHING = ContainerState()
+STATUS_UNKNOWN, RESTARTING_ALL = "ContainerStatusUnknown", "RestartingAllContainers"
+SAID_BY_THE_API = {
+    "OOMKilled": "OOMKilled",
+    "StartError": "StartError",
+    "ContainerCannotRun": "ContainerCannotRun",
+    RESTARTING_ALL: "RestartAllContainers",
+}
+"""Reasons of an end that are its cause, whatever else is known, and what they are called here (R5.1)."""
+ON_THE_WAY = frozenset(("", "ContainerCreating", "PodInitializing"))
+"""Waiting reasons of every start: no trouble, so not counted (R9)."""
+CRASH_SIGNALS = frozenset((4, 5, 6, 7, 8, 11, 31))
+"""ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: a process that dies of one while it is being stopped has crashed (R6)."""
+
+
+class Look(Value, frozen=True):
+    """What one update of a pod tells all its containers."""
+
+    at: float
+    pod: PodRef
+    stop: float = inf
+    """Ends from this time on are the pod's own end; 0 where the pod stops and nobody says since when (R6)."""
+    gap: bool = False
+    """The update came by a list: what led to it may have been missed, so its path proves nothing (R5.3)."""
+
+
+def fresh(name: str, kind: ContainerType, spec: ContainerSpec, counted: int = 0) -> Container:
+    """A container without a past. A sidecar is an init container with restartPolicy Always (KEP-753)."""
+    sidecar = kind == "init" and spec.restart_policy == "Always"
+    return Container(name=name, type="sidecar" if sidecar else kind, counted=counted)
+
+
+def appeared(container: Container, spec: ContainerSpec, look: Look) -> ContainerAppeared:
+    """The fact that lets a few series exist before they are needed."""
+    return ContainerAppeared(
+        look.at,
+        look.pod,
+        container.name,
+        container.type,
+        spec.liveness_probe is not None,
+        spec.startup_probe is not None,
+        spec.readiness_probe is not None,
+    )
+
+
+def applied(
+    before: Container, status: ContainerStatus, spec: ContainerSpec, look: Look, seen: list[Observation]
+) -> Container:
+    """Compare a container with its new status; what happened is appended to `seen`, oldest first."""
+    step = _Step(status, spec, look, seen)
+    shown = _ends(status)
+    container = step.base(before, shown)
+    for end in shown:
+        if end.instance < status.restart_count:
+            container = step.end(container, end)
+    container = step.restarts(container)
+    for end in shown:
+        if end.instance >= status.restart_count:
+            container = step.end(container, end)
+    return step.state(container, restarted=container.id != before.id or container.counted > before.counted)
+
+
+def baseline(name: str, kind: ContainerType, spec: ContainerSpec, status: ContainerStatus | None) -> Container:
+    """A container of the baseline: restarts so far are not ours, but one that is still to come will be (R2)."""
+    counted = status.restart_count if status else 0
+    ends = _ends(status) if status else []
+    waiting = status is not None and (status.state or NOTHING).waiting is not None
+    if waiting and ends and _synthetic(ends[-1]):
+        counted -= 1
+    return fresh(name, kind, spec, counted)
+
+
+def lost(container: Container, look: Look) -> list[Observation]:
+    """The pod is gone and this container was last seen running: it ended, nobody saw how (R11)."""
+    return [_terminated(container, look, UNOBSERVED, "")] if container.alive else []
+
+
+def _ends(status: ContainerStatus) -> list[Ending]:
+    """The ends that a status shows, older first, each with the instance that it is the end of (R3)."""
+    now = (status.state or NOTHING).terminated
+    last = (status.last_state or NOTHING).terminated
+    ends = []
+    if last is not None:
+        own = now is None and last.container_id == status.container_id != ""
+        ends.append(_ending(last, status.restart_count - (0 if own else 1)))
+    if now is not None:
+        ends.append(_ending(now, status.restart_count))
+    return ends
+
+
+def _ending(end: Terminated, instance: int) -> Ending:
+    reason = bounded(end.reason) or ("Error" if end.exit_code else "Completed")
+    return Ending(instance, end.container_id, reason, str(end.exit_code), unix(end.finished_at), cause="")
+
+
+def _synthetic(end: Ending) -> bool:
+    """Whether the kubelet made this end up for a container that it could not find (R2)."""
+    return end.reason == STATUS_UNKNOWN or (end.reason == RESTARTING_ALL and not end.id)
+
+
+def _label(end: Ending) -> str:
+    return SAID_BY_THE_API.get(end.reason, end.reason)
+
+
+def _known(end: Ending, ending: Ending | None) -> bool:
+    """Whether an end was told already (R4): it is its containerID, without one its instance and reason."""
+    if ending is None:
+        return False
+    if end.id and ending.id:
+        return end.id == ending.id or end.instance < ending.instance
+    return end.instance < ending.instance or (end.instance, end.reason) == (ending.instance, ending.reason)
+
+
+class _Step:
+    """One update of one container."""
+
+    def __init__(self, status: ContainerStatus, spec: ContainerSpec, look: Look, seen: list[Observation]) -> None:
+        self._status = status
+        self._spec = spec
+        self._look = look
+        self._seen = seen
+
+    def base(self, c: Container, shown: list[Ending]) -> Container:
+        """R1 and R2: restartCount fell, so counting goes on from there; or it rose for a synthetic end: hold that."""
+        count = self._status.restart_count
+        if count < c.counted:
+            self._seen.append(RestartCountReset(self._look.at, self._look.pod, c.name, c.type))
+            same = [end for end in shown if c.ending and end.id == c.ending.id]
+            ending = replace(c.ending, instance=same[0].instance) if c.ending and same else None
+            c = replace(c, counted=count - int(self._replaced(c)), ending=ending)
+        for end in shown:
+            if _synthetic(end) and end.instance >= c.counted:
+                c = replace(c, held=_label(end))
+        return c
+
+    def end(self, c: Container, end: Ending) -> Container:
+        """Take note of an end, once."""
+        if _synthetic(end):
+            return self._vanished(c, _label(end)) if end.instance >= c.counted else c
+        if _known(end, c.ending):
+            return c
+        cause, inferred = self._cause(c, end)
+        self._seen.append(_terminated(c, self._look, cause, end.exit_code))
+        return replace(c, ending=replace(end, cause=cause, inferred=inferred), alive=False)
+
+    def _vanished(self, c: Container, reason: str) -> Container:
+        """R2: only an instance that was seen running has ended; exit code 137 is the kubelet's invention."""
+        if not c.alive:
+            return c
+        self._seen.append(_terminated(c, self._look, reason, ""))
+        return replace(c, ending=Ending(c.counted, c.id, reason, "", None, cause=reason), alive=False)
+
+    def _cause(self, c: Container, end: Ending) -> tuple[str, bool]:
+        """R5: the first that fits, and whether it was inferred from the path."""
+        if end.reason in SAID_BY_THE_API:
+            return SAID_BY_THE_API[end.reason], False
+        if probe := self._killed_by(c, end):
+            return probe, True
+        if _stopped(end, self._look):
+            return "PodStopped", False
+        return end.reason, False
+
+    def _killed_by(self, c: Container, end: Ending) -> str:
+        """R5.3, the path: the kubelet kills for a probe and restarts in one sync, so state.terminated never shows."""
+        shown = self._status.state is not None and self._status.state.terminated is not None
+        passed = shown and end.instance == self._status.restart_count
+        if self._look.gap or self._look.stop < inf or passed or not c.alive or end.id != c.id:
+            return ""
+        if end.reason not in ("Error", "Completed"):
+            return ""
+        if self._spec.startup_probe is not None and not c.started:
+            return "StartupProbe"
+        return "LivenessProbe" if self._spec.liveness_probe is not None else ""
+
+    def restarts(self, c: Container) -> Container:
+        """R1-R3: count the growth of restartCount, each restart with the cause of the end before it."""
+        count, same = self._status.restart_count, self._status.container_id in ("", c.id)
+        counted = max(c.counted, count - int(bool(c.held) and same))
+        if self._replaced(c) and c.counted == count:  # a new instance under the old number: its logs were lost
+            self._restart(c, c.ending if c.ending and c.ending.id == c.id else None, c.held)
+        for instance in range(c.counted, counted):
+            ending = c.ending if c.ending and c.ending.instance == instance else None
+            self._restart(c, ending, c.held if instance == count - 1 else "")
+        if same:
+            return c if counted == c.counted else replace(c, counted=counted)
+        new = self._status.container_id
+        return replace(c, counted=counted, id=new, alive=False, started=False, held="")
+
+    def _replaced(self, c: Container) -> bool:
+        """Whether the status shows another instance than the one that was known."""
+        return c.id != "" and self._status.container_id not in ("", c.id)
+
+    def _restart(self, c: Container, ending: Ending | None, held: str) -> None:
+        """An instance was followed by another one; `ending` is how it went, if anyone saw it."""
+        if ending is None and not held:
+            self._seen.append(_terminated(c, self._look, UNOBSERVED, ""))
+        reason = self._restart_reason(c, ending, held)
+        inferred = ending is not None and ending.inferred
+        self._seen.append(ContainerRestarted(self._look.at, self._look.pod, c.name, c.type, reason, inferred))
+
+    def _restart_reason(self, c: Container, ending: Ending | None, held: str) -> str:
+        """R5.5 and R2: the cause of the end, but for restarts that need another explanation."""
+        if ending is None or (held and ending.exit_code == "0"):
+            return held or UNOBSERVED
+        if c.type == "init" and ending.cause == "Completed":
+            return "PodSandboxChanged"  # nothing else runs an init container again that has succeeded
+        if ending.cause == "Error" and _ruled(self._spec.restart_policy_rules or (), int(ending.exit_code)):
+            return "RestartRule"
+        return ending.cause
+
+    def state(self, c: Container, *, restarted: bool) -> Container:
+        """What the container shows now, and R9: entries into a waiting reason."""
+        state = self._status.state or NOTHING
+        name, reason = _shown(state)
+        entered = (c.state, c.reason) != (name, reason) or restarted
+        if name == "waiting" and entered and reason not in ON_THE_WAY:
+            self._seen.append(ContainerWaiting(self._look.at, self._look.pod, c.name, c.type, reason))
+        running = state.running is not None
+        return replace(
+            c,
+            restarts=self._status.restart_count,
+            alive=running or c.alive,
+            started=c.started or (running and self._status.started is True),
+            state=name,
+            reason=reason,
+            ready=self._status.ready,
+        )
+
+
+def _shown(state: ContainerState) -> tuple[str, str]:
+    if state.running is not None:
+        return "running", ""
+    if state.terminated is not None:
+        return "terminated", bounded(state.terminated.reason)
+    return "waiting", bounded(state.waiting.reason) if state.waiting else ""
+
+
+def _stopped(end: Ending, look: Look) -> bool:
+    """R6: an end at or after the stop request with code 0 or by a signal that is no crash; clocks differ by 1 s."""
+    finished = look.at if end.finished is None else end.finished
+    code = int(end.exit_code)
+    by_signal = 128 < code <= 192 and code - 128 not in CRASH_SIGNALS  # noqa: PLR2004 - 128 + 1 ... 64
+    return finished >= look.stop - 1 and (code == 0 or by_signal)
+
+
+def _ruled(rules: Iterable[RestartRule], exit_code: int) -> bool:
+    """Whether a container's own rule restarts it at this exit code (KEP-5307)."""
+    return any(
+        rule.action == "Restart"
+        and rule.exit_codes is not None
+        and (exit_code in (rule.exit_codes.values or ())) == (rule.exit_codes.operator == "In")
+        for rule in rules
+    )
+
+
+def _terminated(c: Container, look: Look, reason: str, exit_code: str) -> ContainerTerminated:
+    return ContainerTerminated(look.at, look.pod, c.name, c.type, reason, exit_code)

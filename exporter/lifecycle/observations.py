@@ -1,0 +1,92 @@
+"""The product's inner language: one typed fact each, consumed alike by ledger, log and tests."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+ContainerType: TypeAlias = Literal["container", "init", "sidecar", "ephemeral"]
+
+UNOBSERVED = "Unobserved"
+"""Reason of a restart or termination that left no trace in the API."""
+CREATED, DELETED = "None", "Deleted"
+"""What a pod's first phase comes from and what its last one goes to."""
+
+
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """Base of everything remembered: read-only, free of cycles and so of the garbage collector."""
+
+
+class Workload(Value, frozen=True):
+    """What a pod belongs to: the account on which its history is kept."""
+
+    namespace: str
+    kind: str
+    name: str
+
+
+class PodRef(Value, frozen=True):
+    """Which pod. `workload` is None only while its owner is being waited for."""
+
+    namespace: str
+    name: str
+    uid: str
+    workload: Workload | None
+
+
+class Observation(Value, frozen=True, tag=True):
+    """A fact about a pod. `at`: when we learned of it, Unix seconds."""
+
+    at: float
+    pod: PodRef
+
+
+class PhaseChanged(Observation, frozen=True, tag=True):
+    """R12. `seconds`: time spent in `before`, None at creation. `unobserved`: only a list revealed a deletion."""
+
+    before: str
+    after: str
+    seconds: float | None = None
+    clamped: bool = False
+    """The length came out below -2 s and was set to 0."""
+    unobserved: bool = False
+
+
+class ContainerObservation(Observation, frozen=True):
+    """A fact about one container of a pod."""
+
+    container: str
+    container_type: ContainerType
+
+
+class ContainerAppeared(ContainerObservation, frozen=True, tag=True):
+    """A container was seen for the first time, in a new pod or in the baseline."""
+
+    liveness: bool
+    startup: bool
+    readiness: bool
+
+
+class ContainerRestarted(ContainerObservation, frozen=True, tag=True):
+    """R1-R6. `inferred`: the cause was read from the path that the status took (R5.3)."""
+
+    reason: str
+    inferred: bool = False
+
+
+class ContainerTerminated(ContainerObservation, frozen=True, tag=True):
+    """R3, R4, R6: one distinct end. `exit_code` is "" where nobody knows it."""
+
+    reason: str
+    exit_code: str
+
+
+class ContainerWaiting(ContainerObservation, frozen=True, tag=True):
+    """R9: a container entered a waiting reason."""
+
+    reason: str
+
+
+class RestartCountReset(ContainerObservation, frozen=True, tag=True):
+    """R1: restartCount fell."""

@@ -1,0 +1,76 @@
+"""R12: in which phase a pod is and when it entered it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from exporter.lifecycle.observations import DELETED
+from exporter.lifecycle.times import unix
+from exporter.objects import Condition, ContainerState, Pod, PodStatus
+
+TERMINAL = frozenset(("Succeeded", "Failed"))
+API_PHASES = frozenset(("Pending", "Running", "Succeeded", "Failed"))
+PHASES = ("Pending", "ContainerCreating", "Running", "Succeeded", "Failed", "Unknown", "Terminating")
+SLACK = 2.0
+"""Seconds by which the clocks of API server, scheduler and node may differ before it counts as a clamp."""
+
+
+def condition(pod: Pod, kind: str) -> Condition | None:
+    """The condition of this type, None if the pod has none."""
+    conditions = pod.status.conditions if pod.status else None
+    return next((c for c in conditions or () if c.type == kind), None)
+
+
+def phase_of(pod: Pod, before: str, deletion_requested: float) -> str:
+    """The phase. `before`: the one so far, "" at first sight; `deletion_requested`: Unix seconds, or infinity.
+
+    A pod that is being deleted stays Terminating until it is gone: on its way the API calls it Failed or Succeeded,
+    and that is no failure. A pod that had ended when its deletion was asked for keeps its phase.
+    """
+    status = pod.status or PodStatus()
+    phase = status.phase if status.phase in API_PHASES else "Unknown"
+    if pod.metadata.deletion_timestamp is not None and before not in TERMINAL:
+        ended = max((end for end in _finished(pod) if end), default=0.0)
+        if before in ("Terminating", DELETED) or phase not in TERMINAL or ended >= deletion_requested - 1:
+            return "Terminating"
+    if phase == "Pending" and pod.spec is not None and pod.spec.node_name:
+        return "ContainerCreating"
+    return phase
+
+
+def entered(phase: str, pod: Pod, before: str, since: float, deletion_requested: float, now: float) -> float:
+    """When `phase` was entered, Unix seconds; `before` and `since` are the phase that was left, "" at first sight."""
+    if phase == "Pending":
+        return unix(pod.metadata.creation_timestamp) or now if not before else now
+    if phase == "ContainerCreating" and before in ("", "Pending"):
+        scheduled = condition(pod, "PodScheduled")
+        return (unix(scheduled.last_transition_time) if scheduled else None) or now
+    if phase == "Running":
+        return _began_running(pod, before, since) or now
+    if phase in TERMINAL:
+        return max((end for end in _finished(pod) if end and end >= since - SLACK), default=now)
+    return deletion_requested if phase == "Terminating" else now
+
+
+def _began_running(pod: Pod, before: str, since: float) -> float | None:
+    """The earliest start of an app container; where restarts have overwritten it, when initialisation was over."""
+    statuses = (pod.status.container_statuses if pod.status else None) or ()
+    if not before and any(status.restart_count for status in statuses):
+        initialized = condition(pod, "Initialized")
+        return unix(initialized.last_transition_time) if initialized else None
+    return min((start for start in _started(pod) if start >= since - SLACK), default=None)
+
+
+def _started(pod: Pod) -> Iterator[float]:
+    for status in (pod.status.container_statuses if pod.status else None) or ():
+        for state in (status.state, status.last_state):
+            for part in (state.running, state.terminated) if state else ():
+                if part is not None and (start := unix(part.started_at)):
+                    yield start
+
+
+def _finished(pod: Pod) -> Iterator[float | None]:
+    for status in (pod.status.container_statuses if pod.status else None) or ():
+        end = (status.state or ContainerState()).terminated
+        if end is not None:
+            yield unix(end.finished_at)

@@ -1,0 +1,226 @@
+"""Rules R10-R12 and the steps of a pod: first sight, update, deletion, time.
+
+Each takes what is remembered and what came and gives what to remember and what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+from sys import intern
+
+from msgspec.structs import replace
+
+from exporter.lifecycle import containers
+from exporter.lifecycle.containers import Look
+from exporter.lifecycle.observations import (
+    CREATED,
+    DELETED,
+    ContainerAppeared,
+    ContainerType,
+    Observation,
+    PhaseChanged,
+    PodRef,
+    Workload,
+)
+from exporter.lifecycle.owners import Unresolved, is_mirror
+from exporter.lifecycle.phases import SLACK, condition, entered, phase_of
+from exporter.lifecycle.records import Container, Record, Undecided
+from exporter.lifecycle.times import newest, unix
+from exporter.objects import ContainerSpec, ContainerStatus, Metadata, Pod, PodSpec, PodStatus
+
+OWNER_WAIT = 2.0
+"""Seconds that the first observation of a pod waits for its ReplicaSet or Job to arrive."""
+LINGER = 300.0
+"""Seconds for which a pod that is gone is remembered: what comes late must not make it new again."""
+STOPPED_BY = frozenset(("DeadlineExceeded", "Evicted", "Preempting", "Terminated"))
+"""status.reason of pods that the kubelet stops by itself (R6)."""
+
+Step = tuple[Record, list[Observation]]
+
+
+def key_of(pod: Pod) -> str:
+    """The uid; a mirror pod's is new whenever its kubelet re-creates it, so there config and node are the key (R10)."""
+    if is_mirror(pod) and pod.metadata.annotations:
+        node = pod.spec.node_name if pod.spec else ""
+        return f"{pod.metadata.annotations.config_mirror}@{node}"
+    return pod.metadata.uid
+
+
+def first_seen(pod: Pod, workload: Workload | Unresolved, now: float, *, new: bool) -> Step:
+    """R10: all the past of a new pod is counted, nothing of the baseline's.
+
+    A mirror pod's containers may be older than the mirror, so their past is never counted.
+    """
+    mirror = is_mirror(pod)
+    blank = _blank(pod, workload, now)
+    if not new or mirror:
+        blank = replace(blank, containers=tuple(_baseline(pod)))
+    record, seen = applied(blank, pod, now, gap=True)
+    if new and not mirror:
+        return record, seen
+    told = (ContainerAppeared, PhaseChanged) if new else (ContainerAppeared,)
+    return record, [o for o in seen if isinstance(o, told)]
+
+
+def returned(past: Record, pod: Pod, now: float) -> Step:
+    """A mirror pod whose API object was made again: its containers have run on."""
+    workload = past.pod.workload
+    if workload is None:  # a static pod's is known at once
+        raise AssertionError(past.key)
+    return applied(replace(_blank(pod, workload, now), containers=past.containers), pod, now, gap=True)
+
+
+def _blank(pod: Pod, workload: Workload | Unresolved, now: float) -> Record:
+    known = workload if isinstance(workload, Workload) else None
+    ref = PodRef(intern(pod.metadata.namespace), pod.metadata.name, pod.metadata.uid, known)
+    undecided = Undecided(workload, now + OWNER_WAIT) if isinstance(workload, Unresolved) else None
+    created = unix(pod.metadata.creation_timestamp) or now
+    return Record(key_of(pod), ref, created, newest=0.0, phase="", since=created, undecided=undecided)
+
+
+def applied(record: Record, pod: Pod, now: float, *, gap: bool) -> Step:
+    """A newer state of the pod. `gap`: it came by a list, so states before it may have been missed."""
+    requested = _deletion_requested(record.deletion_requested, pod.metadata)
+    phase = phase_of(pod, record.phase, requested)
+    seen: list[Observation] = []
+    since = record.since
+    if phase != record.phase:
+        at = entered(phase, pod, record.phase, since, requested, now)
+        seen.append(_phase_changed(record, phase, at, now))
+        since = max(since, at)
+    look = Look(now, record.pod, _stop(pod, requested), gap)
+    parts = tuple(_containers(record, pod, look, seen))
+    return _described(record, pod, phase, since, requested, parts), seen
+
+
+def deleted(record: Record, now: float, *, unobserved: bool) -> Step:
+    """The pod is gone (R11); `unobserved`: only a list told. Its record lingers, without containers."""
+    look = Look(now, record.pod)
+    seen: list[Observation] = []
+    if not record.mirror:  # deleting the API's picture of a static pod stops nothing
+        seen += [o for c in record.containers for o in containers.lost(c, look)]
+    change = _phase_changed(record, DELETED, now, now)
+    seen.append(replace(change, unobserved=unobserved))
+    kept = record.containers if record.mirror else ()
+    return replace(record, phase=DELETED, since=now, gone_at=now + LINGER, containers=kept), seen
+
+
+def left(record: Record, now: float) -> Record:
+    """The pod left our view without being deleted: nothing happened to it (R11)."""
+    return replace(record, gone_at=now, containers=(), undecided=None)
+
+
+def decided(record: Record, workload: Workload) -> Step:
+    """The owner is known: what waited for it is told now."""
+    undecided = record.undecided
+    if undecided is None:
+        return record, []
+    ref = replace(record.pod, workload=undecided.workload.resolved(workload))
+    return replace(record, pod=ref, undecided=None), [replace(o, pod=ref) for o in undecided.held]
+
+
+def held_back(record: Record, seen: list[Observation]) -> Step:
+    """Observations of a pod whose workload is unknown wait with it."""
+    if record.undecided is None or not seen:
+        return record, seen
+    return replace(record, undecided=replace(record.undecided, held=(*record.undecided.held, *seen))), []
+
+
+def due(record: Record) -> float:
+    """The next moment at which time alone changes something, Unix seconds or infinity."""
+    return min(record.undecided.due if record.undecided else inf, record.gone_at)
+
+
+def _baseline(pod: Pod) -> Iterator[Container]:
+    statuses = {status.name: status for _, status in _statuses(pod)}
+    for kind, spec in _specs(pod):
+        yield containers.baseline(intern(spec.name), kind, spec, statuses.get(spec.name))
+
+
+def _specs(pod: Pod) -> Iterator[tuple[ContainerType, ContainerSpec]]:
+    spec = pod.spec or PodSpec()
+    for container in spec.init_containers or ():
+        yield "init", container
+    for container in spec.containers or ():
+        yield "container", container
+    for container in spec.ephemeral_containers or ():
+        yield "ephemeral", container
+
+
+def _statuses(pod: Pod) -> Iterator[tuple[ContainerType, ContainerStatus]]:
+    status = pod.status or PodStatus()
+    for container in status.init_container_statuses or ():
+        yield "init", container
+    for container in status.container_statuses or ():
+        yield "container", container
+    for container in status.ephemeral_container_statuses or ():
+        yield "ephemeral", container
+
+
+def _containers(record: Record, pod: Pod, look: Look, seen: list[Observation]) -> Iterator[Container]:
+    """Each container of the spec, then those that only the status names; arrays may repeat names, the first counts."""
+    known = {c.name: c for c in record.containers}
+    first = not record.phase
+    statuses = {status.name: (kind, status) for kind, status in reversed(list(_statuses(pod)))}
+    specs = dict.fromkeys(known) | {spec.name: (kind, spec) for kind, spec in _specs(pod)}
+    for name, entry in statuses.items():
+        if specs.get(name) is None:
+            specs[name] = (entry[0], ContainerSpec(name))
+    for name, found in specs.items():
+        if found is None:
+            yield known[name]
+            continue
+        kind, spec = found
+        container = known.get(name)
+        if first or container is None:
+            container = container or containers.fresh(intern(name), kind, spec)
+            seen.append(containers.appeared(container, spec, look))
+        shown = statuses.get(name)
+        yield containers.applied(container, shown[1], spec, look, seen) if shown else container
+
+
+def _deletion_requested(known: float, metadata: Metadata) -> float:
+    """R15: when the deletion was asked for; the final delete moves deletionTimestamp, so never later than before."""
+    until = unix(metadata.deletion_timestamp)
+    if until is None:
+        return known
+    return min(known, until - (metadata.deletion_grace_period_seconds or 0))
+
+
+def _stop(pod: Pod, deletion_requested: float) -> float:
+    """R6: from when on ends are the pod's own; the kubelet's own reasons to stop carry no time."""
+    reason = pod.status.reason if pod.status else ""
+    return 0.0 if reason in STOPPED_BY else deletion_requested
+
+
+def _phase_changed(record: Record, phase: str, at: float, now: float) -> PhaseChanged:
+    if not record.phase:
+        return PhaseChanged(now, record.pod, CREATED, phase)
+    length = at - record.since
+    return PhaseChanged(now, record.pod, record.phase, phase, max(0.0, length), clamped=length < -SLACK)
+
+
+def _described(
+    record: Record, pod: Pod, phase: str, since: float, requested: float, parts: tuple[Container, ...]
+) -> Record:
+    spec, status = pod.spec or PodSpec(), pod.status or PodStatus()
+    ready = condition(pod, "Ready")
+    return Record(
+        record.key,
+        record.pod,
+        record.created,
+        max(record.newest, newest(pod)),
+        phase,
+        since,
+        intern(spec.node_name),
+        intern(status.qos_class),
+        intern(spec.priority_class_name),
+        intern(spec.service_account_name),
+        ready is not None and ready.status == "True",
+        is_mirror(pod),
+        requested,
+        parts,
+        record.undecided,
+        record.gone_at,
+    )

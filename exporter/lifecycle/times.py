@@ -1,0 +1,39 @@
+"""The API's times (R19): whole seconds, from three clocks; 1970 and the year 1 mean that there is none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from exporter.objects import ContainerState, ContainerStatus, Pod, PodStatus
+
+
+def unix(time: datetime | None) -> float | None:
+    """Unix seconds, None for a time that is absent, zero or 1970 (an instance that never ran has such)."""
+    if time is None or time.year <= 1970:  # noqa: PLR2004 - the epoch
+        return None
+    return time.timestamp()
+
+
+def newest(pod: Pod) -> float:
+    """The newest creation, transition, start or finish time in a pod, Unix seconds; 0 if there is none at all."""
+    status = pod.status or PodStatus()
+    times = [pod.metadata.creation_timestamp]
+    times += [c.last_transition_time for c in status.conditions or ()]
+    for statuses in (
+        status.container_statuses,
+        status.init_container_statuses,
+        status.ephemeral_container_statuses,
+    ):
+        for container in statuses or ():
+            times += _times(container)
+    return max([t.timestamp() for t in times if t is not None], default=0.0)
+
+
+def _times(status: ContainerStatus) -> list[datetime | None]:
+    state = status.state or ContainerState()
+    if state.running is not None:
+        return [state.running.started_at]
+    if state.terminated is not None:
+        return [state.terminated.finished_at]
+    last = status.last_state.terminated if status.last_state else None
+    return [last.finished_at] if last else []

@@ -1,0 +1,182 @@
+"""The only state of the lifecycle: a record for each pod, and what is known of owners.
+
+Changes go in, steps come out: (record before, record after, observations). A step is delivered before it is
+remembered, so where delivering raises, the old record stays and nothing is half done.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import TypeAlias
+
+from exporter.lifecycle import pods
+from exporter.lifecycle.deadlines import Deadlines
+from exporter.lifecycle.observations import Observation, Workload
+from exporter.lifecycle.owners import identify, workload_of
+from exporter.lifecycle.phases import SLACK
+from exporter.lifecycle.records import Record
+from exporter.objects import Job, Listed, Owner, Pod, ReplicaSet
+
+Deliver: TypeAlias = Callable[[Record | None, Record, list[Observation]], None]
+"""Takes the record before (None: no row yet), the one after (`gone_at` finite: the pod is gone), what happened."""
+
+
+class Tracker:
+    """Remembers pods. `now` is Unix seconds everywhere."""
+
+    def __init__(self, deliver: Deliver, workload_label: str = "") -> None:
+        self._deliver = deliver
+        self._label = workload_label
+        self._records: dict[str, Record] = {}
+        self._names: dict[str, str] = {}
+        """Keys of the pods that are there, by namespace/name."""
+        self._deadlines = Deadlines()
+        self._baseline: dict[str, float] = {}
+        """Time of the first complete list, by watched namespace ("" for all)."""
+        self._replicasets: dict[str, Workload] = {}
+        self._jobs: dict[str, Workload] = {}
+        self._waiting: dict[str, set[str]] = {}
+        """Keys of pods, by uid of the owner that they wait for."""
+
+    @property
+    def objects(self) -> dict[str, int]:
+        """Objects held, by resource; pods that are gone do not count."""
+        return {"pods": len(self._names), "replicasets": len(self._replicasets), "jobs": len(self._jobs)}
+
+    @property
+    def undecided(self) -> int:
+        """Pods that wait for their owner."""
+        return sum(len(keys) for keys in self._waiting.values())
+
+    def records(self) -> Iterable[Record]:
+        """All records, those of pods that are gone included."""
+        return self._records.values()
+
+    def pod(self, pod: Pod, now: float, *, gap: bool) -> None:
+        """A pod as it is now. `gap`: it came by a list, so states before it may have been missed."""
+        key = pods.key_of(pod)
+        known = self._records.get(self._names.get(_name(pod), ""))
+        if known is not None and known.key != key:  # another pod of this name: the deletion of the first was missed
+            self._remember(known, *pods.deleted(known, now, unobserved=True))
+            known = None
+        if known is None:
+            self._first_seen(pod, key, now)
+        else:
+            self._remember(known, *pods.applied(known, pod, now, gap=gap))
+
+    def deleted(self, pod: Pod, now: float) -> None:
+        """R11: the object of a deletion is a last update; without deletionTimestamp the pod only left our view."""
+        key = self._names.get(_name(pod), "")
+        record = self._records.get(key)
+        if record is None or key != pods.key_of(pod):
+            return
+        if pod.metadata.deletion_timestamp is None:
+            self._remember(record, pods.left(record, now), [])
+            self._drop(key)
+            return
+        last, seen = pods.applied(record, pod, now, gap=False)
+        gone, more = pods.deleted(last, now, unobserved=False)
+        self._remember(record, gone, seen + more)
+
+    def missing(self, listed: Listed) -> list[str]:
+        """Keys of the pods that a complete list no longer has; the first list is the baseline (R10)."""
+        self._baseline.setdefault(listed.namespace, listed.at)
+        records = (self._records[key] for key in self._names.values())
+        return [r.key for r in records if _within(listed, r.pod.namespace) and r.pod.uid not in listed.uids]
+
+    def vanished(self, key: str, now: float) -> None:
+        """A pod's deletion was not observed: a list revealed it."""
+        record = self._records[key]
+        self._remember(record, *pods.deleted(record, now, unobserved=True))
+
+    def owner(self, owner: Owner) -> None:
+        """A ReplicaSet or Job as it is now; pods that waited for it are told."""
+        uid = owner.metadata.uid
+        workload = self._owners(type(owner))[uid] = workload_of(owner)
+        for key in tuple(self._waiting.get(uid, ())):
+            self._decide(self._records[key], workload)
+
+    def disowned(self, owner: Owner) -> None:
+        """A ReplicaSet or Job is gone; its pods have been decided long ago."""
+        self._owners(type(owner)).pop(owner.metadata.uid, None)
+
+    def owners_listed(self, listed: Listed) -> None:
+        """Forget the owners that a complete list no longer has."""
+        owners = self._owners(listed.of)
+        for uid in [u for u, w in owners.items() if _within(listed, w.namespace) and u not in listed.uids]:
+            del owners[uid]
+
+    def next_deadline(self) -> float:
+        """When to ask `due` again at the latest, Unix seconds."""
+        return self._deadlines.next()
+
+    def due(self, now: float) -> Iterable[str]:
+        """Take out the keys of records of which time alone has changed something; each goes to `elapsed`."""
+        return self._deadlines.due(now)
+
+    def elapsed(self, key: str, now: float) -> None:
+        """A record's deadline has come."""
+        record = self._records.get(key)
+        if record is None:
+            return
+        if record.undecided is not None and record.undecided.due <= now:
+            self._decide(record, record.undecided.workload.fallback)
+        elif record.gone_at <= now:
+            self._drop(key)
+
+    def _first_seen(self, pod: Pod, key: str, now: float) -> None:
+        past = self._records.get(key)
+        if past is None:
+            workload = identify(pod, ChainMap(self._replicasets, self._jobs), self._label)
+            self._remember(None, *pods.first_seen(pod, workload, now, new=self._is_new(pod)))
+        elif past.mirror:
+            self._remember(None, *pods.returned(past, pod, now))
+        # else a straggler of a pod that is gone
+
+    def _is_new(self, pod: Pod) -> bool:
+        """R10: created after the baseline list was made, by the server's own clock."""
+        created = pod.metadata.creation_timestamp
+        listed = self._baseline.get(pod.metadata.namespace, self._baseline.get("", inf))
+        return created is not None and created.timestamp() >= listed - SLACK
+
+    def _decide(self, record: Record, workload: Workload) -> None:
+        self._remember(record, *pods.decided(record, workload))
+
+    def _remember(self, before: Record | None, after: Record, seen: list[Observation]) -> None:
+        """Deliver, then assign: what raises leaves all as it was."""
+        after, seen = pods.held_back(after, seen)
+        self._deliver(before, after, seen)
+        self._records[after.key] = after
+        self._deadlines.set(after.key, pods.due(after))
+        name = f"{after.pod.namespace}/{after.pod.name}"
+        if after.gone_at == inf:
+            self._names[name] = after.key
+        elif self._names.get(name) == after.key:
+            del self._names[name]
+        self._wait(before, after)
+
+    def _drop(self, key: str) -> None:
+        del self._records[key]
+        self._deadlines.set(key, inf)
+
+    def _wait(self, before: Record | None, after: Record) -> None:
+        if after.undecided is not None:
+            self._waiting.setdefault(after.undecided.workload.owner, set()).add(after.key)
+        elif before is not None and before.undecided is not None:
+            waiting = self._waiting[before.undecided.workload.owner]
+            waiting.discard(after.key)
+            if not waiting:
+                del self._waiting[before.undecided.workload.owner]
+
+    def _owners(self, of: type[Pod | ReplicaSet | Job]) -> dict[str, Workload]:
+        return self._jobs if of is Job else self._replicasets
+
+
+def _name(pod: Pod) -> str:
+    return f"{pod.metadata.namespace}/{pod.metadata.name}"
+
+
+def _within(listed: Listed, namespace: str) -> bool:
+    return listed.namespace in ("", namespace)

@@ -1,0 +1,271 @@
+"""The API's objects, cut down to the fields that some rule reads, and the lines of a watch.
+
+What is not declared here is never decoded, so it can neither cost memory nor leak: no env, no args, no command,
+no volumes, no annotations but the few by name. In JSON from the API server null equals absent for every list and
+struct, hence the many `| None`. Structs are untracked by the garbage collector (`gc=False`): they are trees without
+back-references, and lists are tuples, so 100,000 pods cost a full collection milliseconds instead of seconds.
+Times are datetimes as the API writes them, whole seconds in UTC. Source: k8s.io/api core/v1 types.go, 1.36.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+
+
+class Object(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Base of the structs below: read-only, unknown fields are skipped without being decoded."""
+
+
+class OwnerReference(Object, frozen=True):
+    """Who made an object; the one with `controller` true manages it."""
+
+    kind: str
+    name: str
+    uid: str
+    controller: bool | None = None
+
+
+class Annotations(Object, frozen=True, rename={"config_mirror": "kubernetes.io/config.mirror"}):
+    """The only annotations that rules need."""
+
+    config_mirror: str | None = None
+    """Set on mirror pods: the API's picture of a static pod."""
+
+
+class Metadata(Object, frozen=True):
+    """What all objects have in common."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    generate_name: str = ""
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    """When the grace period ends (not when deletion was asked for)."""
+    deletion_grace_period_seconds: int | None = None
+    labels: dict[str, str] | None = None
+    annotations: Annotations | None = None
+    owner_references: tuple[OwnerReference, ...] | None = None
+
+
+class Probe(Object, frozen=True):
+    """Only that a probe is configured; nothing inside is read yet."""
+
+
+class ExitCodes(Object, frozen=True):
+    """Exit codes to which a container's restart rule applies; operator `In` or `NotIn`."""
+
+    operator: str = ""
+    values: tuple[int, ...] | None = None
+
+
+class RestartRule(Object, frozen=True):
+    """A container's own rule: action `Restart` or `RestartAllContainers` at certain exit codes (KEP-5307, KEP-5532)."""
+
+    action: str = ""
+    exit_codes: ExitCodes | None = None
+
+
+class ContainerSpec(Object, frozen=True):
+    """What was asked for one container of any kind."""
+
+    name: str
+    restart_policy: str | None = None
+    """`Always` on an init container makes it a sidecar (KEP-753)."""
+    restart_policy_rules: tuple[RestartRule, ...] | None = None
+    liveness_probe: Probe | None = None
+    readiness_probe: Probe | None = None
+    startup_probe: Probe | None = None
+
+
+class PodSpec(Object, frozen=True):
+    """What was asked for a pod."""
+
+    containers: tuple[ContainerSpec, ...] | None = None
+    init_containers: tuple[ContainerSpec, ...] | None = None
+    ephemeral_containers: tuple[ContainerSpec, ...] | None = None
+    node_name: str = ""
+    priority_class_name: str = ""
+    service_account_name: str = ""
+
+
+class Condition(Object, frozen=True):
+    """One condition of a pod; `status` is True, False or Unknown."""
+
+    type: str
+    status: str
+    reason: str = ""
+    last_transition_time: datetime | None = None
+
+
+class Running(Object, frozen=True):
+    """A container that runs."""
+
+    started_at: datetime | None = None
+
+
+class Waiting(Object, frozen=True):
+    """A container that is yet to run."""
+
+    reason: str = ""
+
+
+class Terminated(Object, frozen=True):
+    """How an instance of a container ended. `container_id` tells which instance."""
+
+    exit_code: int = 0
+    reason: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    container_id: str = msgspec.field(name="containerID", default="")
+
+
+class ContainerState(Object, frozen=True):
+    """At most one of the three; none of them means waiting."""
+
+    running: Running | None = None
+    waiting: Waiting | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(Object, frozen=True):
+    """What the kubelet says of one container."""
+
+    name: str
+    ready: bool = False
+    restart_count: int = 0
+    started: bool | None = None
+    state: ContainerState | None = None
+    last_state: ContainerState | None = None
+    container_id: str = msgspec.field(name="containerID", default="")
+
+
+class PodStatus(Object, frozen=True):
+    """What the kubelet and the control plane say of a pod."""
+
+    phase: str = ""
+    reason: str = ""
+    qos_class: str = ""
+    conditions: tuple[Condition, ...] | None = None
+    init_container_statuses: tuple[ContainerStatus, ...] | None = None
+    container_statuses: tuple[ContainerStatus, ...] | None = None
+    ephemeral_container_statuses: tuple[ContainerStatus, ...] | None = None
+
+
+class Pod(Object, frozen=True):
+    """core/v1 Pod."""
+
+    metadata: Metadata
+    spec: PodSpec | None = None
+    status: PodStatus | None = None
+
+
+class ReplicaSet(Object, frozen=True):
+    """apps/v1 ReplicaSet, metadata only."""
+
+    metadata: Metadata
+
+
+class Job(Object, frozen=True):
+    """batch/v1 Job, metadata only."""
+
+    metadata: Metadata
+
+
+Owner: TypeAlias = ReplicaSet | Job
+Anything: TypeAlias = Pod | ReplicaSet | Job
+
+O = TypeVar("O")  # noqa: E741 - an object, of whichever resource
+
+
+class Added(Object, Generic[O], frozen=True, tag="ADDED"):
+    """Watch line: an object appeared."""
+
+    object: O
+
+
+class Modified(Object, Generic[O], frozen=True, tag="MODIFIED"):
+    """Watch line: an object changed."""
+
+    object: O
+
+
+class Removed(Object, Generic[O], frozen=True, tag="DELETED"):
+    """Watch line: an object went; it carries the last state."""
+
+    object: O
+
+
+class BookmarkMetadata(Object, frozen=True):
+    """All that may be read of a bookmark's object: a pod's has `containers: null`."""
+
+    resource_version: str
+    annotations: dict[str, str] | None = None
+
+
+class BookmarkObject(Object, frozen=True):
+    """Not an object of the resource, although it says so."""
+
+    metadata: BookmarkMetadata
+
+
+class Bookmark(Object, frozen=True, tag="BOOKMARK"):
+    """Watch line: all changes up to this resource version have been sent."""
+
+    object: BookmarkObject
+
+
+class StatusDetails(Object, frozen=True):
+    """More about an error."""
+
+    retry_after_seconds: int | None = None
+
+
+class Status(Object, frozen=True):
+    """meta/v1 Status: how the API server says no, as a body or inside an ERROR line."""
+
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+    details: StatusDetails | None = None
+
+
+class Error(Object, frozen=True, tag="ERROR"):
+    """Watch line: the server gives up on this watch."""
+
+    object: Status
+
+
+class Applied(msgspec.Struct, Generic[O], frozen=True, gc=False):
+    """An object as it is now. `listed`: it came from a list, so what led to it may have been missed."""
+
+    object: O
+    listed: bool = False
+
+
+class Deleted(msgspec.Struct, Generic[O], frozen=True, gc=False):
+    """An object that went, in its last state."""
+
+    object: O
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """A complete list ended: whoever of this kind and namespace is not in it is gone, unobserved.
+
+    `of` is the struct of the resource, `namespace` "" for all, `at` the server's own time (Date header of the
+    list's first answer; the receiver's clock if it sent none), Unix seconds.
+    """
+
+    of: type[Pod | ReplicaSet | Job]
+    namespace: str
+    uids: frozenset[str]
+    at: float
+
+
+Change: TypeAlias = (
+    Applied[Pod] | Applied[ReplicaSet] | Applied[Job] | Deleted[Pod] | Deleted[ReplicaSet] | Deleted[Job] | Listed
+)
+"""What leaves the reflector. Nothing behind it knows of connections, pages or bookmarks."""

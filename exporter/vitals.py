@@ -1,0 +1,109 @@
+"""The plain numbers that each room keeps about itself; `metrics/own.py` reads them at each scrape.
+
+They stand at the bottom of the layers so that rooms which may not know each other can share their form.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+
+DELAY_BUCKETS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Upper bounds in seconds of the delay between what the API says happened and our knowing it."""
+
+
+@dataclass(slots=True)
+class Delays:
+    """A histogram of delays in seconds: one count per bucket of `DELAY_BUCKETS`, the last one open."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(DELAY_BUCKETS) + 1))
+    total: float = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one delay; clocks differ, so a negative one counts as none."""
+        seconds = max(0.0, seconds)
+        self.counts[bisect_left(DELAY_BUCKETS, seconds)] += 1
+        self.total += seconds
+
+
+@dataclass(slots=True)
+class WatchVitals:
+    """What one watched resource (pods, replicasets, jobs) has been through; several watches may share it."""
+
+    resource: str
+    enabled: bool = True
+    """False once the API server has said that we may not read it and the feature is off."""
+    unsynced: set[str] = field(default_factory=set)
+    """Namespaces ("" for all) of which no complete list has been seen since the start."""
+    last_contact: dict[str, float] = field(default_factory=dict)
+    """Unix time of the last byte, clean end or connection, by namespace."""
+    events: Counter[str] = field(default_factory=Counter)
+    """Lines by type: ADDED, MODIFIED, DELETED, BOOKMARK, ERROR; objects of lists count as LISTED."""
+    restarts: Counter[str] = field(default_factory=Counter)
+    """Watches begun anew, by reason: see `RESTART_REASONS`."""
+    relists: Counter[str] = field(default_factory=Counter)
+    """Complete lists begun after the first one, by reason: see `RELIST_REASONS`."""
+    decode_errors: int = 0
+
+    @property
+    def synced(self) -> bool:
+        """Whether a complete list of every watched namespace has been seen."""
+        return not self.unsynced
+
+
+RESTART_REASONS = (
+    "end",
+    "expired",
+    "silence",
+    "connection",
+    "unauthorized",
+    "forbidden",
+    "throttled",
+    "server",
+    "protocol",
+)
+"""end: the server closed it cleanly; expired: 410; throttled: 429 or 503; server: another status; protocol: no JSON."""
+RELIST_REASONS = ("expired", "interrupted")
+"""expired: 410, our resource version is too old; interrupted: a list broke off before its end and began again."""
+
+
+@dataclass(slots=True)
+class CoreVitals:
+    """What the tracker has met."""
+
+    objects: Counter[str] = field(default_factory=Counter)
+    """Objects held, by resource."""
+    delays: dict[str, Delays] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    """Objects whose handling raised, by room; the previous state was kept."""
+    observations: Counter[str] = field(default_factory=Counter)
+    """Observations by kind."""
+    unobserved_restarts: int = 0
+    unobserved_deletions: int = 0
+    restart_count_resets: int = 0
+    inferred_causes: Counter[str] = field(default_factory=Counter)
+    clamped_durations: Counter[str] = field(default_factory=Counter)
+    """Durations below -2 s that were set to 0, by family."""
+
+
+@dataclass(slots=True)
+class WebVitals:
+    """What the HTTP server has met."""
+
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Requests refused or cut, by reason: busy, slow, …."""
+    scrape_seconds: float = 0.0
+    scrape_bytes: int = 0
+    scraped_at: float = 0.0
+    """Unix time of the last completed scrape of everything, 0 before the first."""
+
+
+@dataclass(slots=True)
+class LoopVitals:
+    """How punctual the event loop is."""
+
+    lag_seconds: float = 0.0
+    """The longest delay of a timer within the last ten seconds."""
+    turned_at: float = 0.0
+    """Monotonic time of the loop's last turn; /livez looks at it."""
