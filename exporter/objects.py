@@ -178,25 +178,25 @@ class Job(Object, frozen=True):
 Owner: TypeAlias = ReplicaSet | Job
 Anything: TypeAlias = Pod | ReplicaSet | Job
 
-O = TypeVar("O")  # noqa: E741 - an object, of whichever resource
+Object_co = TypeVar("Object_co", covariant=True)
 
 
-class Added(Object, Generic[O], frozen=True, tag="ADDED"):
+class Added(Object, Generic[Object_co], frozen=True, tag="ADDED"):
     """Watch line: an object appeared."""
 
-    object: O
+    object: Object_co
 
 
-class Modified(Object, Generic[O], frozen=True, tag="MODIFIED"):
+class Modified(Object, Generic[Object_co], frozen=True, tag="MODIFIED"):
     """Watch line: an object changed."""
 
-    object: O
+    object: Object_co
 
 
-class Removed(Object, Generic[O], frozen=True, tag="DELETED"):
+class Removed(Object, Generic[Object_co], frozen=True, tag="DELETED"):
     """Watch line: an object went; it carries the last state."""
 
-    object: O
+    object: Object_co
 
 
 class BookmarkMetadata(Object, frozen=True):
@@ -239,17 +239,17 @@ class Error(Object, frozen=True, tag="ERROR"):
     object: Status
 
 
-class Applied(msgspec.Struct, Generic[O], frozen=True, gc=False):
+class Applied(msgspec.Struct, Generic[Object_co], frozen=True, gc=False):
     """An object as it is now. `listed`: it came from a list, so what led to it may have been missed."""
 
-    object: O
+    object: Object_co
     listed: bool = False
 
 
-class Deleted(msgspec.Struct, Generic[O], frozen=True, gc=False):
+class Deleted(msgspec.Struct, Generic[Object_co], frozen=True, gc=False):
     """An object that went, in its last state."""
 
-    object: O
+    object: Object_co
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False):
@@ -265,7 +265,5 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
     at: float
 
 
-Change: TypeAlias = (
-    Applied[Pod] | Applied[ReplicaSet] | Applied[Job] | Deleted[Pod] | Deleted[ReplicaSet] | Deleted[Job] | Listed
-)
+Change: TypeAlias = Applied[Anything] | Deleted[Anything] | Listed
 """What leaves the reflector. Nothing behind it knows of connections, pages or bookmarks."""

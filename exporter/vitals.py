@@ -72,9 +72,8 @@ RELIST_REASONS = ("expired", "interrupted")
 class CoreVitals:
     """What the tracker has met."""
 
-    objects: Counter[str] = field(default_factory=Counter)
-    """Objects held, by resource."""
     delays: dict[str, Delays] = field(default_factory=dict)
+    """By resource."""
     faults: Counter[str] = field(default_factory=Counter)
     """Objects whose handling raised, by room; the previous state was kept."""
     observations: Counter[str] = field(default_factory=Counter)

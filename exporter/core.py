@@ -1,0 +1,159 @@
+"""Tracker, ledger and rows without sockets: changes go in, exposition comes out.
+
+Every change is applied behind a blast door: what raises is counted and logged, the pod's old state stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import inf
+from time import monotonic
+from typing import TypeVar
+
+import structlog
+
+from exporter.lifecycle.observations import (
+    CREATED,
+    UNOBSERVED,
+    ContainerRestarted,
+    Observation,
+    PhaseChanged,
+    RestartCountReset,
+)
+from exporter.lifecycle.records import Record
+from exporter.lifecycle.tracker import Tracker
+from exporter.metrics.catalogue import ROWS
+from exporter.metrics.exposition import exposition
+from exporter.metrics.ledger import Ledger
+from exporter.metrics.own import Vitals, registry
+from exporter.metrics.rows import Rows
+from exporter.objects import Anything, Applied, Change, Deleted, Listed, Pod
+from exporter.vitals import CoreVitals, Delays
+
+log = structlog.get_logger(__name__)
+LOG_EVERY = 60.0
+"""Seconds between two log lines about faults; the counter has them all."""
+
+Arg = TypeVar("Arg")
+
+
+class Core:
+    """The product without a network. `birth_hold` and `retention` are seconds, times Unix seconds."""
+
+    def __init__(
+        self,
+        vitals: Vitals | None = None,
+        *,
+        birth_hold: float = 130.0,
+        retention: float = 900.0,
+        workload_label: str = "",
+        listener: Callable[[Observation], None] | None = None,
+    ) -> None:
+        self.vitals = vitals or Vitals()
+        self.tracker = Tracker(self._deliver, workload_label)
+        self._ledger = Ledger(birth_hold, retention)
+        self._rows = Rows(ROWS)
+        self._listener = listener
+        self._own = registry(self.vitals)
+        self._now = 0.0
+        self._logged = -inf
+        self.vitals.core.delays["pods"] = Delays()
+        self.vitals.objects = lambda: self.tracker.objects
+        self.vitals.workloads = lambda: len(self._ledger)
+        self.vitals.series = lambda: {"rows": self._rows.series, "ledger": self._ledger.series}
+        self.vitals.overflow = lambda: self._ledger.overflow
+
+    @property
+    def ready(self) -> bool:
+        """Whether no pod waits for its owner; asked once, after the first complete lists."""
+        return self.tracker.undecided == 0
+
+    def apply(self, change: Change, now: float) -> None:
+        """Take in one change; it never raises."""
+        self._now = now
+        if isinstance(change, Listed):
+            self._listed(change, now)
+        else:
+            self._guard(self._change, change)
+
+    def elapse(self, now: float) -> None:
+        """Let time do its work: waits end, memories are dropped, accounts close."""
+        self._now = now
+        for key in list(self.tracker.due(now)):
+            self._guard(lambda key: self.tracker.elapsed(key, now), key)
+        self._ledger.expire(now)
+
+    def exposition(self, now: float, *, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[bytes]:
+        """Blocks of the answer to a scrape; see `metrics.exposition`."""
+        return exposition(self._rows, self._ledger, self._own, now, openmetrics=openmetrics, names=names)
+
+    def _change(self, change: Applied[Anything] | Deleted[Anything]) -> None:
+        changed = change.object
+        if isinstance(change, Applied):
+            if isinstance(changed, Pod):
+                self.tracker.pod(changed, self._now, gap=change.listed)
+            else:
+                self.tracker.owner(changed)
+        elif isinstance(changed, Pod):
+            self.tracker.deleted(changed, self._now)
+        else:
+            self.tracker.disowned(changed)
+
+    def _listed(self, change: Listed, now: float) -> None:
+        if change.of is not Pod:
+            self.tracker.owners_listed(change)
+            return
+        for key in self.tracker.missing(change):
+            self._guard(lambda key: self.tracker.vanished(key, now), key)
+
+    def _guard(self, action: Callable[[Arg], None], argument: Arg) -> None:
+        """The blast door: one odd object must not stop the stream."""
+        try:
+            action(argument)
+        except Exception as error:
+            self.vitals.core.faults["lifecycle"] += 1
+            if monotonic() - self._logged >= LOG_EVERY:
+                self._logged = monotonic()
+                log.exception("an object could not be handled, its old state is kept", kind=type(error).__name__)
+
+    def _deliver(self, before: Record | None, after: Record, seen: list[Observation]) -> None:
+        """One step of a pod: what may raise on its data comes first."""
+        if after.pod.workload is None:
+            return
+        shown = after.gone_at == inf
+        row = self._rows.render(after) if shown else None
+        self._ledger.track(before, after, self._now)
+        if row is not None:
+            self._rows.put(after, row)
+        else:
+            self._rows.drop(after)
+        for observation in seen:
+            self._observe(observation)
+        self._delay(before, after, seen)
+
+    def _observe(self, observation: Observation) -> None:
+        self._ledger.add(observation)
+        vitals = self.vitals.core
+        vitals.observations[type(observation).__name__] += 1
+        count(vitals, observation)
+        if self._listener is not None:
+            self._listener(observation)
+
+    def _delay(self, before: Record | None, after: Record, seen: list[Observation]) -> None:
+        """How late we learn: of a known pod by its newest time, of a new one by its creation; a baseline has none."""
+        new = before is None and any(isinstance(o, PhaseChanged) and o.before == CREATED for o in seen)
+        if new or (before is not None and after.newest > before.newest):
+            self.vitals.core.delays["pods"].observe(self._now - after.newest)
+
+
+def count(vitals: CoreVitals, observation: Observation) -> None:
+    """Keep the numbers that bound the truth of the counts."""
+    if isinstance(observation, ContainerRestarted):
+        vitals.unobserved_restarts += observation.reason == UNOBSERVED
+        if observation.inferred:
+            vitals.inferred_causes[observation.reason] += 1
+    elif isinstance(observation, PhaseChanged):
+        vitals.unobserved_deletions += observation.unobserved
+        vitals.clamped_durations["pod_phase_seconds_total"] += observation.clamped
+    elif isinstance(observation, RestartCountReset):
+        vitals.restart_count_resets += 1
