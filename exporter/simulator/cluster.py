@@ -1,0 +1,212 @@
+"""The cluster: pods come, are scheduled, and go; controllers are asked twice a second what they want."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Protocol
+
+from exporter.simulator.clock import Clock, rfc3339
+from exporter.simulator.kubelet import Kubelet
+from exporter.simulator.managed import creator_entry
+from exporter.simulator.pods import Pod, PodContainer
+from exporter.simulator.resources import PODS, Json, encode
+from exporter.simulator.runtime import Timings
+from exporter.simulator.specs import Canaries, pod_annotations, pod_spec
+from exporter.simulator.store import Store
+from exporter.simulator.templates import Template
+from exporter.simulator.truth import Container, Truth, Workload
+
+SAFE = "bcdfghjklmnpqrstvwxz2456789"
+"""The alphabet of generated names."""
+_RECONCILE_SECONDS = 0.5
+
+
+class Controller(Protocol):
+    """Something that wants pods."""
+
+    def reconcile(self) -> None:
+        """Bring what is nearer to what is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a new pod is called and whose it is. `owner` is its controller reference, `labels` beside the template's."""
+
+    name: str
+    workload: Workload
+    owner: Json | None = None
+    generate_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
+    node: str = ""
+    """Set for pods that no scheduler places: mirror pods."""
+
+
+class Cluster:
+    """The state of everything, on a virtual clock. Equal seeds and starts give equal bytes."""
+
+    def __init__(self, store: Store, clock: Clock, seed: int, timings: Timings) -> None:
+        self.store = store
+        self.clock = clock
+        self.truth = Truth()
+        self.rng = Random(seed)  # noqa: S311 - a simulation, no secret
+        self.canaries = Canaries(self.rng)
+        self.canary = self.canaries.hatch()
+        self.nodes = tuple(f"node-{n}" for n in range(1, 4))
+        self.timings = timings
+        self.pods: dict[tuple[str, str], Pod] = {}
+        self.kubelet = Kubelet(self, timings)
+        self._specs: dict[tuple[int, str, int, str], tuple[object, Json, Json]] = {}
+        self._last_creator: tuple[object, Json] = (None, {})
+        self._controllers: list[Controller] = []
+        clock.every(_RECONCILE_SECONDS, self._reconcile)
+
+    def add(self, controller: Controller) -> None:
+        """Let a controller work from the next half second on."""
+        self._controllers.append(controller)
+
+    def drop(self, controller: Controller) -> None:
+        """Let a controller work no more."""
+        self._controllers.remove(controller)
+
+    def pod_spec(self, template: Template) -> Json:
+        """The spec of a template's pods."""
+        return self._spec(template)[0]
+
+    def uid(self) -> str:
+        """A new one."""
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    def suffix(self, length: int = 5) -> str:
+        """The random end of a generated name."""
+        return "".join(self.rng.choice(SAFE) for _ in range(length))
+
+    def create_pod(self, template: Template, identity: Identity) -> Pod:
+        """A new pod, as the API server first shows it: Pending, without conditions."""
+        pod = self._new_pod(template, identity)
+        if identity.node:
+            self._assign(pod, identity.node)
+        else:
+            pod.after(self.timings.bind, partial(self._schedule, pod))
+        self.publish(pod)
+        return pod
+
+    def create_running_pod(self, template: Template, identity: Identity) -> Pod:
+        """A new pod that runs and is ready when it is first seen."""
+        pod = self._new_pod(template, identity)
+        self._assign(pod, self.rng.choice(self.nodes))
+        self.kubelet.adopt(pod)
+        return pod
+
+    def publish(self, pod: Pod) -> None:
+        """Write a pod to the API server, and to the book what is now true of it. Equal to the last write: no write."""
+        self.truth.entered(pod.uid, pod.workload, pod.stage)
+        self.truth.turned(pod.uid, ready=pod.ready)
+        body = pod.json()
+        said = hash(encode([body["status"], pod.node, pod.deletion, pod.generation, pod.finalizers]))
+        if said != pod.written:
+            pod.written = said
+            self.store.put(PODS, body)
+
+    def delete_pod(self, pod: Pod, grace: int | None = None) -> None:
+        """Ask for a pod's deletion; `grace` in seconds, by default the pod's own, 0 is by force."""
+        if pod.deletion is not None:
+            return
+        seconds = pod.template.grace_seconds if grace is None else grace
+        pod.generation += 1
+        if seconds == 0 or pod.terminal or not pod.node:
+            self.kubelet.abandon(pod)
+            self.remove_pod(pod)
+        else:
+            pod.deletion = (self.clock.now + seconds, seconds)
+            self.publish(pod)
+            self.kubelet.stop(pod)
+
+    def evict_pod(self, pod: Pod) -> None:
+        """Delete a pod through the eviction API, which says so in a condition."""
+        pod.condition("DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting")
+        self.publish(pod)
+        self.delete_pod(pod)
+
+    def remove_pod(self, pod: Pod) -> None:
+        """The last act: the deletion with grace 0, then the object is gone."""
+        pod.forget_timers()
+        pod.deletion = (self.clock.now, 0)
+        pod.finalizers = []
+        self.publish(pod)
+        self.store.remove(PODS, pod.json())
+        self.truth.deleted(pod.uid)
+        del self.pods[pod.namespace, pod.name]
+
+    def _new_pod(self, template: Template, identity: Identity) -> Pod:
+        spec, notes = self._spec(template)
+        metadata = self._metadata(template, identity, notes)
+        pod = Pod(metadata, spec, template, identity.workload, self.clock, self._creator(metadata, spec))
+        pod.finalizers = list(identity.finalizers)
+        first = "PodInitializing" if any(c.type != "container" for c in template.containers) else "ContainerCreating"
+        for container in template.containers:
+            key = Container(*identity.workload, container.name, container.type)
+            pod.containers.append(PodContainer(container, key, {"waiting": {"reason": first}}))
+        self.pods[pod.namespace, pod.name] = pod
+        return pod
+
+    def _creator(self, metadata: Json, spec: Json) -> Json:
+        """The creator's managedFields, shared by pods that follow each other and differ in their names only."""
+        created = (id(spec), metadata["creationTimestamp"], str(metadata.get("ownerReferences")))
+        if self._last_creator[0] != created:
+            self._last_creator = (created, creator_entry(metadata, spec))
+        return self._last_creator[1]
+
+    def _reconcile(self) -> None:
+        for controller in tuple(self._controllers):
+            controller.reconcile()
+
+    def _schedule(self, pod: Pod) -> None:
+        if pod.template.unschedulable:
+            total = len(self.nodes)
+            message = f"0/{total} nodes are available: {total} Insufficient cpu. no new claims to deallocate, "
+            message += f"preemption: 0/{total} nodes are available: {total} Preemption is not helpful for scheduling."
+            pod.condition("PodScheduled", "False", "Unschedulable", message)
+        else:
+            self._assign(pod, self.rng.choice(self.nodes))
+        self.publish(pod)
+
+    def _assign(self, pod: Pod, node: str) -> None:
+        pod.spec = {**pod.spec, "nodeName": node}
+        pod.condition("PodScheduled", "True")
+        pod.after(self.timings.sync / 10, partial(self.kubelet.accept, pod))
+
+    def _spec(self, template: Template) -> tuple[Json, Json]:
+        """Spec and annotations of a template's pods: made once, and shared by all templates that differ in labels."""
+        # The containers are kept beside them: their id must not be given to others.
+        key = (id(template.containers), template.restart_policy, template.grace_seconds, template.shared_volume)
+        if key not in self._specs:
+            made = (template.containers, pod_spec(template, self.canaries), pod_annotations(self.canaries))
+            self._specs[key] = made
+        _, spec, notes = self._specs[key]
+        return spec, notes
+
+    def _metadata(self, template: Template, identity: Identity, notes: Json) -> Json:
+        metadata: Json = {"name": identity.name}
+        if identity.generate_name:
+            metadata["generateName"] = identity.generate_name
+        metadata |= {"namespace": identity.workload.namespace, "uid": self.uid()}
+        metadata["creationTimestamp"] = rfc3339(self.clock.now)
+        labels = {**template.labels, **identity.labels}
+        if labels:
+            metadata["labels"] = labels
+        metadata["annotations"] = {**notes, **identity.annotations}
+        if identity.owner is not None:
+            metadata["ownerReferences"] = [identity.owner]
+        return metadata
+
+
+def owner_reference(api_version: str, kind: str, name: str, uid: str) -> Json:
+    """The reference by which a pod or ReplicaSet names its controller."""
+    head = {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
+    return {**head, "controller": True, "blockOwnerDeletion": True}

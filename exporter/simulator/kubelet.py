@@ -1,0 +1,105 @@
+"""The nodes: brings bound pods up, and down again when they are deleted. What containers do is in `runtime.py`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from exporter.simulator.pods import Pod, PodContainer
+from exporter.simulator.runtime import Runtime
+
+_LOST = {
+    "exitCode": 137,
+    "reason": "ContainerStatusUnknown",
+    "message": "The container could not be located when the pod was terminated",
+    "startedAt": None,
+    "finishedAt": None,
+}
+
+
+class Kubelet(Runtime):
+    """One for all nodes: nodes differ in nothing but their names here."""
+
+    def accept(self, pod: Pod) -> None:
+        """A pod was bound to the node: acknowledge it and make its sandbox."""
+        pod.started_at = self._clock.now
+        pod.observed = pod.generation
+        pod.condition("PodReadyToStartContainers", "False")
+        self._publish(pod)
+        pod.after(self._timings.sandbox, partial(self._sandboxed, pod))
+
+    def adopt(self, pod: Pod) -> None:
+        """A pod that has been running for long when anybody first looks."""
+        pod.forget_timers()
+        pod.started_at = self._clock.now
+        pod.observed = pod.generation
+        pod.condition("PodReadyToStartContainers", "True")
+        for container in pod.containers:
+            self._launch(pod, container)
+            container.forget_timers()
+            container.ready = True
+        self._publish(pod)
+
+    def turn(self, pod: Pod) -> None:
+        """The readiness probe of a pod's first container changes its mind."""
+        container = pod.containers[0]
+        container.ready = not container.ready
+        if not container.ready:
+            self._truth.unreadied(container.key)
+        self._publish(pod)
+
+    def stop(self, pod: Pod) -> None:
+        """The pod is being deleted: SIGTERM to all that runs, SIGKILL when the grace period ends."""
+        pod.forget_timers()
+        grace = pod.deletion[1] if pod.deletion else 0
+        pod.observed = pod.generation
+        pod.started_at = pod.started_at or self._clock.now
+        for container in pod.containers:
+            if container.running:
+                late = container.run.stop_seconds > grace
+                code = 137 if late else container.run.stop_code
+                delay = grace if late else container.run.stop_seconds
+                container.timers.append(self._clock.after(delay, partial(self._stopped, pod, container, code)))
+        if not any(c.running for c in pod.containers):
+            pod.after(self._timings.sync / 2, partial(self._all_stopped, pod))
+        self._publish(pod)
+
+    def abandon(self, pod: Pod) -> None:
+        """The pod was deleted by force: nobody will ever hear how its containers ended."""
+        pod.forget_timers()
+        for container in pod.containers:
+            if container.running:
+                self._truth.ended(container.key, "Unobserved", "")
+
+    def _sandboxed(self, pod: Pod) -> None:
+        pod.condition("PodReadyToStartContainers", "True")
+        self._publish(pod)
+        pod.after(self._timings.sync / 4, partial(self._proceed, pod))
+
+    def _stopped(self, pod: Pod, container: PodContainer, code: int) -> None:
+        """An end that the pod's own end brought (R6): 0, 137 and 128 + signal are PodStopped."""
+        own = code in (0, 137) or code > 128  # noqa: PLR2004 - exit codes of signals
+        self._ended(pod, container, code, "PodStopped" if own else "Error")
+        if any(c.running for c in pod.containers):
+            self._publish(pod)
+        else:
+            self._all_stopped(pod)
+
+    def _all_stopped(self, pod: Pod) -> None:
+        for container in pod.containers:
+            self._settle_for_good(pod, container)
+        failed = any(c.state.get("terminated", _LOST)["exitCode"] != 0 for c in pod.apps)
+        pod.phase = "Failed" if failed else "Succeeded"
+        pod.condition("PodReadyToStartContainers", "False")
+        self._publish(pod)
+        # Not a timer of the pod: nothing may keep it from going now.
+        self._clock.after(self._timings.sync / 4, partial(self._cluster.remove_pod, pod))
+
+    def _settle_for_good(self, pod: Pod, container: PodContainer) -> None:
+        """Back-off is over: the last end shows as the state; who never ran is lost, once the pod is initialised."""
+        if "waiting" not in container.state:
+            return
+        if container.ends:
+            container.state = {"terminated": container.ends[-1]}
+            container.last_state = {"terminated": container.ends[-2]} if len(container.ends) > 1 else {}
+        elif pod.is_true("Initialized"):
+            container.state = {"terminated": _LOST}

@@ -1,0 +1,79 @@
+"""What scenarios are told in: containers, how their instances run, and the pods made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from exporter.simulator.truth import ContainerType
+
+FOREVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How one instance of a container goes. All times are virtual seconds."""
+
+    seconds: float = FOREVER
+    """From its start until it ends by itself or the kubelet starts to kill it."""
+    exit_code: int = 0
+    oom: bool = False
+    killed_by: Literal["", "LivenessProbe", "StartupProbe"] = ""
+    """The probe whose failures make the kubelet end it."""
+    start_error: bool = False
+    """The runtime cannot start it: exit code 128, never ran."""
+    startup_seconds: float = 0.0
+    """From its start until its startup probe succeeds."""
+    ready_seconds: float = 1.0
+    """From then until its readiness probe succeeds."""
+    flap_seconds: float = 0.0
+    """Readiness fails for so long, holds for so long, and so on; 0: it holds."""
+    stop_code: int = 143
+    """Exit code after SIGTERM."""
+    stop_seconds: float = 0.4
+    """From SIGTERM to the exit; beyond the grace period it is killed (137)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A probe as configured. When it fails is the story of the `Run`."""
+
+    handler: Literal["httpGet", "exec", "tcpSocket", "grpc"] = "httpGet"
+    period: int = 10
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of any type. Its instances go by `runs` in turn, the last one again and again."""
+
+    name: str
+    image: str = "registry.example.com/shop/app:1.4.2"
+    type: ContainerType = "container"
+    runs: tuple[Run, ...] = (Run(),)
+    liveness: Probe | None = None
+    readiness: Probe | None = None
+    startup: Probe | None = None
+    requests: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, str] = field(default_factory=dict)
+    pull_seconds: float = 0.0
+    pull_failures: float = 0
+    """Image pulls that fail before the first that succeeds."""
+    config_error_seconds: float = 0.0
+    """From the first try until the secret that it needs exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A pod template. Order within `containers`: init containers and sidecars as they start, then the others."""
+
+    containers: tuple[Container, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    restart_policy: Literal["Always", "OnFailure", "Never"] = "Always"
+    grace_seconds: int = 30
+    unschedulable: bool = False
+    shared_volume: str = ""
+    """Name of an emptyDir that all its containers mount."""
+    canaries: int = 3
+    """Environment variables with a secret value in each container; more make a bigger object."""

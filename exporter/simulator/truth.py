@@ -1,0 +1,113 @@
+"""The simulation's own book of what happened, written at the moment of happening, never read off a status."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal, NamedTuple, TypeAlias
+
+ContainerType: TypeAlias = Literal["container", "init", "sidecar"]
+TERMINAL = ("Succeeded", "Failed")
+ON_THE_WAY = ("ContainerCreating", "PodInitializing")
+"""Waiting reasons of every start; they are no trouble and are not booked."""
+
+
+class Workload(NamedTuple):
+    """To whom a pod is accounted. One-shot owners are folded: Job `import-20261122` is workload `import`."""
+
+    namespace: str
+    kind: str
+    name: str
+
+
+class Container(NamedTuple):
+    """A container of a workload, whichever pod it is in."""
+
+    namespace: str
+    kind: str
+    name: str
+    container: str
+    container_type: ContainerType
+
+
+Labels: TypeAlias = tuple[str, ...]
+
+
+class Truth:
+    """Exact counts since the start of the simulation (or the last `forget`), and the pods that are there now.
+
+    Keys are tuples of label values in this order, W = namespace, workload_kind, workload:
+    `starts`, `readiness_losses`: W, container, container_type; `restarts`: … + cause;
+    `terminations`: … + reason, exit_code (a string; "" if nobody saw it); `waits`: … + reason;
+    `transitions`: W, from, to ("None" before the first phase, "Deleted" after the last).
+    """
+
+    def __init__(self) -> None:
+        self.starts: Counter[Labels] = Counter()
+        self.restarts: Counter[Labels] = Counter()
+        self.terminations: Counter[Labels] = Counter()
+        self.waits: Counter[Labels] = Counter()
+        self.readiness_losses: Counter[Labels] = Counter()
+        self.transitions: Counter[Labels] = Counter()
+        self._phases: dict[str, tuple[Workload, str]] = {}
+        self._ready: set[str] = set()
+
+    @property
+    def pods(self) -> dict[Labels, int]:
+        """Pods now, by W and phase (Terminating included)."""
+        return dict(Counter((*workload, phase) for workload, phase in self._phases.values()))
+
+    @property
+    def ready_pods(self) -> dict[Labels, int]:
+        """Pods now in phase Running with condition Ready True, by W; 0 where a workload has pods but none is."""
+        ready: Counter[Labels] = Counter()
+        for uid, (workload, phase) in self._phases.items():
+            ready[workload] += phase == "Running" and uid in self._ready
+        return dict(ready)
+
+    def phase(self, uid: str) -> str:
+        """The phase of a pod that is there."""
+        return self._phases[uid][1]
+
+    def forget(self) -> None:
+        """Set all counts to 0; the pods stay."""
+        for book in (self.starts, self.restarts, self.terminations, self.waits, self.readiness_losses):
+            book.clear()
+        self.transitions.clear()
+
+    def entered(self, uid: str, workload: Workload, phase: str) -> None:
+        """A pod entered a phase; its first one makes it known, and Terminating lasts until it is gone."""
+        before = self._phases[uid][1] if uid in self._phases else "None"
+        if before not in (phase, "Terminating"):
+            self.transitions[*workload, before, phase] += 1
+            self._phases[uid] = (workload, phase)
+
+    def deleted(self, uid: str) -> None:
+        """A pod is gone."""
+        workload, before = self._phases.pop(uid)
+        self.transitions[*workload, before, "Deleted"] += 1
+        self._ready.discard(uid)
+
+    def turned(self, uid: str, *, ready: bool) -> None:
+        """A pod's condition Ready changed."""
+        (self._ready.add if ready else self._ready.discard)(uid)
+
+    def started(self, container: Container) -> None:
+        """An instance began to run."""
+        self.starts[container] += 1
+
+    def restarted(self, container: Container, cause: str) -> None:
+        """An instance took the place of one that had ended by `cause`."""
+        self.restarts[*container, cause] += 1
+
+    def ended(self, container: Container, reason: str, exit_code: str) -> None:
+        """An instance ended."""
+        self.terminations[*container, reason, exit_code] += 1
+
+    def waited(self, container: Container, reason: str) -> None:
+        """A container began to wait for a reason."""
+        if reason not in ON_THE_WAY:
+            self.waits[*container, reason] += 1
+
+    def unreadied(self, container: Container) -> None:
+        """A running instance went from ready to not ready by its readiness probe."""
+        self.readiness_losses[container] += 1

@@ -1,0 +1,164 @@
+"""The whole exporter over HTTP against the simulated cluster: its counts equal the simulation's own truth."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import aiohttp
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from exporter.app import Exporter
+from exporter.settings import load
+from exporter.simulator import Simulation, demo
+
+Counts: TypeAlias = dict[tuple[str, ...], int]
+OWNER = ("namespace", "workload_kind", "workload")
+PART = (*OWNER, "container", "container_type", "reason")
+FAMILIES = {
+    "pod_container_restarts": ("restarts", PART),
+    "pod_container_terminations": ("terminations", (*PART, "exit_code")),
+    "pod_container_waiting": ("waits", PART),
+    "pod_phase_transitions": ("transitions", (*OWNER, "from", "to")),
+}
+
+
+@asynccontextmanager
+async def exporter_of(simulation: Simulation, folder: Path, *flags: str) -> AsyncIterator[Exporter]:
+    kubeconfig = folder / "kubeconfig"
+    cluster = {"clusters": [{"name": "c", "cluster": {"server": simulation.url}}], "users": [{"name": "u", "user": {}}]}
+    context = {"contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}], "current-context": "x"}
+    kubeconfig.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **cluster, **context}))
+    words = [f"--kube.kubeconfig={kubeconfig}", "--web.listen-address=127.0.0.1:0", "--ledger.birth-hold=0", *flags]
+    async with Exporter(load(words)).running() as exporter:
+        await until(lambda: exporter.ready() == "")
+        yield exporter
+
+
+async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - plain numbers of several rooms are waited for
+            await asyncio.sleep(0.02)
+
+
+async def scrape(exporter: Exporter) -> dict[str, list[tuple[dict[str, str], float]]]:
+    url = f"http://127.0.0.1:{exporter.server.port}/metrics"
+    headers = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as response:
+        families = text_string_to_metric_families(await response.text())
+        return {f.name: [(s.labels, s.value) for s in f.samples] for f in families}
+
+
+async def counted(exporter: Exporter, family: str, labels: tuple[str, ...]) -> Counts:
+    samples = (await scrape(exporter))[family]
+    return {tuple(found[label] for label in labels): int(value) for found, value in samples if value}
+
+
+async def caught_up(exporter: Exporter, simulation: Simulation) -> None:
+    """Wait until the exporter has seen the last thing that the simulation has done."""
+    for _ in range(100):
+        restarts = await counted(exporter, "pod_container_restarts", PART)
+        changes = await counted(exporter, "pod_phase_transitions", (*OWNER, "from", "to"))
+        if restarts == known(simulation.truth.restarts) and changes == known(simulation.truth.transitions):
+            return
+        await asyncio.sleep(0.05)
+
+
+def known(book: Counter[tuple[str, ...]]) -> Counts:
+    return {tuple(key): count for key, count in book.items() if count}
+
+
+def per_container(restarts: Mapping[tuple[str, ...], int], without: set[tuple[str, ...]]) -> Counter[tuple[str, ...]]:
+    """Restarts whatever their cause: the path to it may have been missed."""
+    total: Counter[tuple[str, ...]] = Counter()
+    for key, number in restarts.items():
+        if key[:3] not in without:
+            total[key[:5]] += number
+    return +total
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Simulation]:
+    async with Simulation(seed=7, scenario=demo) as simulation:
+        simulation.advance(20)
+        yield simulation
+
+
+async def live(simulation: Simulation, seconds: int) -> None:
+    for _ in range(seconds):
+        simulation.advance(1)
+        await asyncio.sleep(0.005)
+
+
+async def test_every_count_equals_the_truth_of_ten_busy_minutes(cluster: Simulation, tmp_path: Path) -> None:
+    async with exporter_of(cluster, tmp_path) as exporter:
+        cluster.truth.forget()
+        await live(cluster, 600)
+        await caught_up(exporter, cluster)
+        for family, (book, labels) in FAMILIES.items():
+            assert await counted(exporter, family, labels) == known(getattr(cluster.truth, book)), family
+        reasons = {key[5] for key in cluster.truth.restarts}
+        assert {"OOMKilled", "Error", "LivenessProbe", "StartupProbe", "StartError"} <= reasons
+
+
+async def test_gauges_show_the_pods_that_are_there_now(cluster: Simulation, tmp_path: Path) -> None:
+    async with exporter_of(cluster, tmp_path) as exporter:
+        await live(cluster, 120)
+        await until(lambda: exporter.vitals.objects()["pods"] == sum(cluster.truth.pods.values()))
+        await asyncio.sleep(0.3)
+        assert await counted(exporter, "pod_workload_pods", (*OWNER, "phase")) == cluster.truth.pods
+        samples = (await scrape(exporter))["pod_workload_ready_pods"]
+        ready = {tuple(labels[label] for label in OWNER): int(value) for labels, value in samples}
+        assert {key: n for key, n in ready.items() if n} == {k: n for k, n in cluster.truth.ready_pods.items() if n}
+        assert len((await scrape(exporter))["pod_info"]) == sum(cluster.truth.pods.values())
+
+
+async def test_restarts_stay_exact_over_cuts_compactions_and_a_refused_watch_list(
+    cluster: Simulation, tmp_path: Path
+) -> None:
+    cluster.faults.refuse_watch_list = "422"
+    async with exporter_of(cluster, tmp_path) as exporter:
+        cluster.truth.forget()
+        for _ in range(6):
+            await live(cluster, 40)
+            cluster.store.compact()
+            cluster.server.cut_watches()
+            await live(cluster, 20)
+        await asyncio.sleep(2)
+        await live(cluster, 5)
+        await caught_up(exporter, cluster)
+        # A pod that goes while nobody looks takes the restarts since the last look with it; all others must be exact.
+        went = {key[:3] for key in cluster.truth.transitions if key[4] == "Deleted"}
+        counts = per_container(await counted(exporter, "pod_container_restarts", PART), went)
+        assert counts == per_container(cluster.truth.restarts, went)
+        assert len(counts) >= 5
+        relists = (await scrape(exporter))["pod_exporter_relists"]
+        assert sum(value for labels, value in relists if labels["resource"] == "pods") > 0
+
+
+async def test_no_planted_secret_shows_in_metrics_pages_or_logs(
+    cluster: Simulation, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with exporter_of(cluster, tmp_path, "--log.observations=all") as exporter:
+        await live(cluster, 60)
+        url = f"http://127.0.0.1:{exporter.server.port}"
+        async with aiohttp.ClientSession() as session:
+            texts = [await (await session.get(url + path)).text() for path in ("/", "/metrics", "/readyz")]
+    shown = "".join(texts) + "".join(capfd.readouterr())
+    assert len(cluster.canaries) > 10
+    assert [canary for canary in cluster.canaries if canary in shown] == []
+
+
+async def test_namespaces_that_are_not_watched_do_not_show(cluster: Simulation, tmp_path: Path) -> None:
+    namespaces = sorted({key[0] for key in cluster.truth.pods})
+    async with exporter_of(cluster, tmp_path, f"--kube.namespaces={namespaces[0]},{namespaces[1]}") as exporter:
+        await live(cluster, 30)
+        shown = {labels["namespace"] for labels, _ in (await scrape(exporter))["pod_info"]}
+        assert shown == set(namespaces[:2])
+        assert len(namespaces) > 2
