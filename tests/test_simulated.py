@@ -125,8 +125,8 @@ async def test_restarts_stay_exact_over_cuts_compactions_and_a_refused_watch_lis
     cluster.faults.refuse_watch_list = "422"
     async with exporter_of(cluster, tmp_path) as exporter:
         cluster.truth.forget()
-        for _ in range(6):
-            await live(cluster, 40)
+        for _ in range(2):
+            await live(cluster, 60)
             cluster.store.compact()
             cluster.server.cut_watches()
             await live(cluster, 20)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import ssl
+
+import aiohttp
+import pytest
+
+from exporter.errors import AccessError, ApiError, StreamError
+from exporter.kube.faults import ProtocolError, SilenceError, concerns_tls, cut, reason, translated
+from exporter.vitals import RESTART_REASONS
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ApiError("", 401), "unauthorized"),
+        (AccessError(), "unauthorized"),
+        (ApiError("", 403), "forbidden"),
+        (ApiError("", 410), "expired"),
+        (ApiError("", 429), "throttled"),
+        (ApiError("", 503), "throttled"),
+        (ApiError("", 500), "server"),
+        (ApiError("", 0), "server"),
+        (StreamError(), "connection"),
+        (SilenceError(), "silence"),
+        (ProtocolError(), "protocol"),
+        (KeyError(), "protocol"),
+    ],
+)
+def test_each_error_has_a_known_reason(error: Exception, why: str) -> None:
+    assert reason(error) == why
+    assert why in RESTART_REASONS
+
+
+@pytest.mark.parametrize(
+    ("raised", "made"),
+    [
+        (aiohttp.ClientPayloadError("cut"), StreamError),
+        (ConnectionResetError("reset"), StreamError),
+        (aiohttp.ConnectionTimeoutError(), StreamError),
+        (aiohttp.SocketTimeoutError(), SilenceError),
+        (TimeoutError(), SilenceError),
+    ],
+)
+def test_transport_errors_become_ours_and_stay_as_the_cause(raised: Exception, made: type[Exception]) -> None:
+    with pytest.raises(made) as caught, translated("GET /x"):
+        raise raised
+    assert type(caught.value) is made
+    assert caught.value.__cause__ is raised
+    assert str(caught.value).startswith("GET /x: ")
+
+
+def test_a_tls_error_is_found_below_others() -> None:
+    alert = aiohttp.ClientOSError("lost")
+    alert.__cause__ = ssl.SSLError("certificate required")
+    assert concerns_tls(alert)
+    assert concerns_tls(ssl.SSLCertVerificationError("expired"))
+    assert not concerns_tls(aiohttp.ClientOSError("lost"))
+    assert not concerns_tls(None)
+
+
+def test_a_foreign_text_is_cut_to_one_short_line() -> None:
+    assert cut("a" * 300) == "a" * 200
+    assert cut(ValueError("first\nsecond")) == "first"
