@@ -1,13 +1,14 @@
 """Tracker, ledger and rows without sockets: changes go in, exposition comes out.
 
-Every change is applied behind a blast door: what raises is counted and logged, the pod's old state stays.
+Every change is applied behind a blast door: what raises is counted and logged, the pod's old state stays. The log
+says where it was raised, but neither messages nor variables: they may hold what no one should read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
-from time import monotonic
+from traceback import walk_tb
 from typing import TypeVar
 
 import structlog
@@ -22,6 +23,7 @@ from exporter.lifecycle.observations import (
 )
 from exporter.lifecycle.records import Record
 from exporter.lifecycle.tracker import Tracker
+from exporter.logs import OnceAMinute
 from exporter.metrics.catalogue import ROWS
 from exporter.metrics.exposition import exposition
 from exporter.metrics.ledger import Ledger
@@ -29,10 +31,6 @@ from exporter.metrics.own import Vitals, registry
 from exporter.metrics.rows import Rows
 from exporter.objects import Anything, Applied, Change, Deleted, Listed, Pod
 from exporter.vitals import CoreVitals, Delays
-
-log = structlog.get_logger(__name__)
-LOG_EVERY = 60.0
-"""Seconds between two log lines about faults; the counter has them all."""
 
 Arg = TypeVar("Arg")
 
@@ -56,7 +54,7 @@ class Core:
         self._listener = listener
         self._own = registry(self.vitals)
         self._now = 0.0
-        self._logged = -inf
+        self._log = OnceAMinute(structlog.stdlib.get_logger(__name__))
         self.vitals.core.delays["pods"] = Delays()
         self.vitals.objects = lambda: self.tracker.objects
         self.vitals.workloads = lambda: len(self._ledger)
@@ -72,7 +70,7 @@ class Core:
         """Take in one change; it never raises."""
         self._now = now
         if isinstance(change, Listed):
-            self._listed(change, now)
+            self._guard(self._listed, change)
         else:
             self._guard(self._change, change)
 
@@ -99,48 +97,50 @@ class Core:
         else:
             self.tracker.disowned(changed)
 
-    def _listed(self, change: Listed, now: float) -> None:
+    def _listed(self, change: Listed) -> None:
         if change.of is not Pod:
             self.tracker.owners_listed(change)
             return
         for key in self.tracker.missing(change):
-            self._guard(lambda key: self.tracker.vanished(key, now), key)
+            self._guard(lambda key: self.tracker.vanished(key, self._now), key)
 
     def _guard(self, action: Callable[[Arg], None], argument: Arg) -> None:
         """The blast door: one odd object must not stop the stream."""
         try:
             action(argument)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is
             self.vitals.core.faults["lifecycle"] += 1
-            if monotonic() - self._logged >= LOG_EVERY:
-                self._logged = monotonic()
-                log.exception("an object could not be handled, its old state is kept", kind=type(error).__name__)
+            self._log.warning("an object could not be handled, its old state is kept", **_described(error))
 
     def _deliver(self, before: Record | None, after: Record, seen: list[Observation]) -> None:
         """One step of a pod: what may raise on its data comes first."""
-        if after.pod.workload is None:
+        decided, there = after.pod.workload is not None, after.gone_at == inf
+        row = self._rows.render(after) if decided and there else None
+        self._delay(before, after, after.undecided.held if after.undecided else seen)
+        if not decided:
             return
-        shown = after.gone_at == inf
-        row = self._rows.render(after) if shown else None
         self._ledger.track(before, after, self._now)
         if row is not None:
             self._rows.put(after, row)
         else:
             self._rows.drop(after)
         for observation in seen:
-            self._observe(observation)
-        self._delay(before, after, seen)
+            self._ledger.add(observation, self._now)
+            count(self.vitals.core, observation)
+            self._tell(observation)
 
-    def _observe(self, observation: Observation) -> None:
-        self._ledger.add(observation)
-        vitals = self.vitals.core
-        vitals.observations[type(observation).__name__] += 1
-        count(vitals, observation)
-        if self._listener is not None:
+    def _tell(self, observation: Observation) -> None:
+        """The listener's faults are its own: what it could not take has happened all the same."""
+        if self._listener is None:
+            return
+        try:
             self._listener(observation)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self.vitals.core.faults["listener"] += 1
+            self._log.warning("an observation could not be passed on", **_described(error))
 
-    def _delay(self, before: Record | None, after: Record, seen: list[Observation]) -> None:
-        """How late we learn: of a known pod by its newest time, of a new one by its creation; a baseline has none."""
+    def _delay(self, before: Record | None, after: Record, seen: Iterable[Observation]) -> None:
+        """How late we learn, by the newest time that is new to us; a baseline's are not."""
         new = before is None and any(isinstance(o, PhaseChanged) and o.before == CREATED for o in seen)
         if new or (before is not None and after.newest > before.newest):
             self.vitals.core.delays["pods"].observe(self._now - after.newest)
@@ -148,6 +148,7 @@ class Core:
 
 def count(vitals: CoreVitals, observation: Observation) -> None:
     """Keep the numbers that bound the truth of the counts."""
+    vitals.observations[type(observation).__name__] += 1
     if isinstance(observation, ContainerRestarted):
         vitals.unobserved_restarts += observation.reason == UNOBSERVED
         if observation.inferred:
@@ -157,3 +158,9 @@ def count(vitals: CoreVitals, observation: Observation) -> None:
         vitals.clamped_durations["pod_phase_seconds_total"] += observation.clamped
     elif isinstance(observation, RestartCountReset):
         vitals.restart_count_resets += 1
+
+
+def _described(error: Exception) -> dict[str, object]:
+    """What may be said of a fault: its type, and where it was raised, outermost call first."""
+    where = [f"{frame.f_globals.get('__name__')}:{line}" for frame, line in walk_tb(error.__traceback__)]
+    return {"error": type(error).__name__, "where": where}

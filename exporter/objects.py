@@ -51,8 +51,26 @@ class Metadata(Object, frozen=True):
     owner_references: tuple[OwnerReference, ...] | None = None
 
 
+class Handler(Object, frozen=True):
+    """How a probe asks; nothing inside is read, a header or command could hold a secret."""
+
+
 class Probe(Object, frozen=True):
-    """Only that a probe is configured; nothing inside is read yet."""
+    """A configured probe: which of the four handlers it has, and its own defaults where the API gives none."""
+
+    period_seconds: int = 10
+    failure_threshold: int = 3
+    http_get: Handler | None = None
+    exec: Handler | None = None
+    tcp_socket: Handler | None = None
+    grpc: Handler | None = None
+
+
+class Resources(Object, frozen=True):
+    """Requests and limits by resource name, as quantities."""
+
+    requests: dict[str, str] | None = None
+    limits: dict[str, str] | None = None
 
 
 class ExitCodes(Object, frozen=True):
@@ -73,12 +91,20 @@ class ContainerSpec(Object, frozen=True):
     """What was asked for one container of any kind."""
 
     name: str
+    image: str = ""
+    resources: Resources | None = None
     restart_policy: str | None = None
     """`Always` on an init container makes it a sidecar (KEP-753)."""
     restart_policy_rules: tuple[RestartRule, ...] | None = None
     liveness_probe: Probe | None = None
     readiness_probe: Probe | None = None
     startup_probe: Probe | None = None
+
+
+class ReadinessGate(Object, frozen=True):
+    """A condition that must be True besides the containers' for the pod to be Ready."""
+
+    condition_type: str = ""
 
 
 class PodSpec(Object, frozen=True):
@@ -90,6 +116,12 @@ class PodSpec(Object, frozen=True):
     node_name: str = ""
     priority_class_name: str = ""
     service_account_name: str = ""
+    restart_policy: str = "Always"
+    readiness_gates: tuple[ReadinessGate, ...] | None = None
+    overhead: dict[str, str] | None = None
+    """What the sandbox itself takes, by resource (RuntimeClass)."""
+    resources: Resources | None = None
+    """Of the pod as a whole (KEP-2837)."""
 
 
 class Condition(Object, frozen=True):
@@ -98,6 +130,8 @@ class Condition(Object, frozen=True):
     type: str
     status: str
     reason: str = ""
+    message: str = ""
+    """Classified and dropped, like every message."""
     last_transition_time: datetime | None = None
 
 
@@ -111,12 +145,14 @@ class Waiting(Object, frozen=True):
     """A container that is yet to run."""
 
     reason: str = ""
+    message: str = ""
 
 
 class Terminated(Object, frozen=True):
     """How an instance of a container ended. `container_id` tells which instance."""
 
     exit_code: int = 0
+    signal: int = 0
     reason: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -138,6 +174,8 @@ class ContainerStatus(Object, frozen=True):
     ready: bool = False
     restart_count: int = 0
     started: bool | None = None
+    image: str = ""
+    image_id: str = msgspec.field(name="imageID", default="")
     state: ContainerState | None = None
     last_state: ContainerState | None = None
     container_id: str = msgspec.field(name="containerID", default="")
@@ -148,6 +186,9 @@ class PodStatus(Object, frozen=True):
 
     phase: str = ""
     reason: str = ""
+    message: str = ""
+    start_time: datetime | None = None
+    """When the kubelet took note of the pod."""
     qos_class: str = ""
     conditions: tuple[Condition, ...] | None = None
     init_container_statuses: tuple[ContainerStatus, ...] | None = None

@@ -49,6 +49,8 @@ class Look(Value, frozen=True):
     pod: PodRef
     stop: float = inf
     """Ends from this time on are the pod's own end; 0 where the pod stops and nobody says since when (R6)."""
+    stopping: bool = False
+    """The stop was asked for before the update that this one follows: what ran then has ended since (R6)."""
     gap: bool = False
     """The update came by a list: what led to it may have been missed, so its path proves nothing (R5.3)."""
 
@@ -76,13 +78,16 @@ def applied(
     before: Container, status: ContainerStatus, spec: ContainerSpec, look: Look, seen: list[Observation]
 ) -> Container:
     """Compare a container with its new status; what happened is appended to `seen`, oldest first."""
+    if _runs_on(before, status):
+        return before
     step = _Step(status, spec, look, seen)
-    shown = _ends(status)
-    container = step.base(before, shown)
+    container = step.base(before)
+    shown = _ends(status, container)
+    container = step.hold(container, shown)
     for end in shown:
         if end.instance < status.restart_count:
-            container = step.end(container, end)
-    container = step.restarts(container)
+            container = step.end(step.restarts(container, end.instance), end)
+    container = step.newest(step.restarts(container, status.restart_count))
     for end in shown:
         if end.instance >= status.restart_count:
             container = step.end(container, end)
@@ -91,12 +96,12 @@ def applied(
 
 def baseline(name: str, kind: ContainerType, spec: ContainerSpec, status: ContainerStatus | None) -> Container:
     """A container of the baseline: restarts so far are not ours, but one that is still to come will be (R2)."""
-    counted = status.restart_count if status else 0
-    ends = _ends(status) if status else []
-    waiting = status is not None and (status.state or NOTHING).waiting is not None
-    if waiting and ends and _synthetic(ends[-1]):
-        counted -= 1
-    return fresh(name, kind, spec, counted)
+    container = fresh(name, kind, spec, status.restart_count if status else 0)
+    if status is None or status.state is None or status.state.waiting is None:
+        return container
+    if any(_synthetic(end) for end in _ends(status, container)):
+        return replace(container, counted=status.restart_count - 1)
+    return container
 
 
 def lost(container: Container, look: Look) -> list[Observation]:
@@ -104,17 +109,39 @@ def lost(container: Container, look: Look) -> list[Observation]:
     return [_terminated(container, look, UNOBSERVED, "")] if container.alive else []
 
 
-def _ends(status: ContainerStatus) -> list[Ending]:
-    """The ends that a status shows, older first, each with the instance that it is the end of (R3)."""
+def _runs_on(c: Container, status: ContainerStatus) -> bool:
+    """Whether the same instance runs as before: by far the most frequent update, and it has no news."""
+    return (
+        c.alive
+        and c.state == "running"
+        and status.container_id == c.id
+        and status.restart_count == c.restarts == c.counted
+        and status.ready == c.ready
+        and (c.started or not status.started)
+        and status.state is not None
+        and status.state.running is not None
+    )
+
+
+def _ends(status: ContainerStatus, c: Container) -> list[Ending]:
+    """The ends that a status shows, older first, each with the instance that it is the end of (R3).
+
+    A containerID that is known tells better than the pairing: the status may have lost its own for a while, or show
+    an end that is older than the last.
+    """
     now = (status.state or NOTHING).terminated
     last = (status.last_state or NOTHING).terminated
     ends = []
     if last is not None:
         own = now is None and last.container_id == status.container_id != ""
-        ends.append(_ending(last, status.restart_count - (0 if own else 1)))
+        ends.append(_ending(last, _instance(last, c, status.restart_count - (0 if own else 1))))
     if now is not None:
-        ends.append(_ending(now, status.restart_count))
+        ends.append(_ending(now, _instance(now, c, status.restart_count)))
     return ends
+
+
+def _instance(end: Terminated, c: Container, shown: int) -> int:
+    return c.counted - int(c.ahead) if end.container_id == c.id != "" else shown
 
 
 def _ending(end: Terminated, instance: int) -> Ending:
@@ -136,8 +163,8 @@ def _known(end: Ending, ending: Ending | None) -> bool:
     if ending is None:
         return False
     if end.id and ending.id:
-        return end.id == ending.id or end.instance < ending.instance
-    return end.instance < ending.instance or (end.instance, end.reason) == (ending.instance, ending.reason)
+        return end.id == ending.id
+    return (end.instance, end.reason) == (ending.instance, ending.reason)
 
 
 class _Step:
@@ -148,26 +175,39 @@ class _Step:
         self._spec = spec
         self._look = look
         self._seen = seen
+        self._id = status.container_id
+        self._held_at = 0
+        """The instance whose restart is explained by the synthetic end that is held, if any."""
 
-    def base(self, c: Container, shown: list[Ending]) -> Container:
-        """R1 and R2: restartCount fell, so counting goes on from there; or it rose for a synthetic end: hold that."""
-        count = self._status.restart_count
+    def base(self, c: Container) -> Container:
+        """R1: restartCount fell, or another instance has the old number (its logs were lost): go on from there."""
+        count, replaced = self._status.restart_count, self._id not in ("", c.id) and c.id != "" and not c.ahead
         if count < c.counted:
             self._seen.append(RestartCountReset(self._look.at, self._look.pod, c.name, c.type))
-            same = [end for end in shown if c.ending and end.id == c.ending.id]
-            ending = replace(c.ending, instance=same[0].instance) if c.ending and same else None
-            c = replace(c, counted=count - int(self._replaced(c)), ending=ending)
+        elif count > c.counted or not replaced:
+            return c
+        counted = count - int(replaced)
+        ending = c.ending and replace(c.ending, instance=c.ending.instance + counted - c.counted)
+        return replace(c, counted=counted, ending=ending)
+
+    def hold(self, c: Container, shown: list[Ending]) -> Container:
+        """R2: restartCount rose for a synthetic end; the restart counts when a new containerID appears."""
+        self._held_at = c.counted
         for end in shown:
             if _synthetic(end) and end.instance >= c.counted:
-                c = replace(c, held=_label(end))
+                self._held_at = self._status.restart_count - 1
+                return replace(c, held=_label(end))
         return c
 
     def end(self, c: Container, end: Ending) -> Container:
         """Take note of an end, once."""
+        if end.instance < c.counted:  # its restart was counted, so it was told, or is older than the baseline
+            newer = c.ending is None or c.ending.instance < end.instance
+            return replace(c, ending=replace(end, cause=_label(end))) if newer and not _synthetic(end) else c
         if _synthetic(end):
-            return self._vanished(c, _label(end)) if end.instance >= c.counted else c
+            return self._vanished(c, _label(end))
         if _known(end, c.ending):
-            return c
+            return replace(c, alive=False) if c.alive else c
         cause, inferred = self._cause(c, end)
         self._seen.append(_terminated(c, self._look, cause, end.exit_code))
         return replace(c, ending=replace(end, cause=cause, inferred=inferred), alive=False)
@@ -185,7 +225,7 @@ class _Step:
             return SAID_BY_THE_API[end.reason], False
         if probe := self._killed_by(c, end):
             return probe, True
-        if _stopped(end, self._look):
+        if _stopped(c, end, self._look):
             return "PodStopped", False
         return end.reason, False
 
@@ -201,23 +241,22 @@ class _Step:
             return "StartupProbe"
         return "LivenessProbe" if self._spec.liveness_probe is not None else ""
 
-    def restarts(self, c: Container) -> Container:
-        """R1-R3: count the growth of restartCount, each restart with the cause of the end before it."""
-        count, same = self._status.restart_count, self._status.container_id in ("", c.id)
-        counted = max(c.counted, count - int(bool(c.held) and same))
-        if self._replaced(c) and c.counted == count:  # a new instance under the old number: its logs were lost
-            self._restart(c, c.ending if c.ending and c.ending.id == c.id else None, c.held)
+    def restarts(self, c: Container, to: int) -> Container:
+        """R1-R3: all instances before `to` were followed by another one; count it, each with the cause of its end."""
+        count, held_back = self._status.restart_count, bool(c.held) and self._id in ("", c.id)
+        counted = max(c.counted, min(to, count - int(held_back)))
+        if counted == c.counted:
+            return c
         for instance in range(c.counted, counted):
             ending = c.ending if c.ending and c.ending.instance == instance else None
-            self._restart(c, ending, c.held if instance == count - 1 else "")
-        if same:
-            return c if counted == c.counted else replace(c, counted=counted)
-        new = self._status.container_id
-        return replace(c, counted=counted, id=new, alive=False, started=False, held="")
+            self._restart(c, ending, c.held if instance == self._held_at else "")
+        return replace(c, counted=counted, ahead=c.id != "", alive=False, started=False)
 
-    def _replaced(self, c: Container) -> bool:
-        """Whether the status shows another instance than the one that was known."""
-        return c.id != "" and self._status.container_id not in ("", c.id)
+    def newest(self, c: Container) -> Container:
+        """The containerID of the instance that the status shows; restartCount may rise before it changes."""
+        if self._id in ("", c.id):
+            return c
+        return replace(c, id=self._id, ahead=False, alive=False, started=False, held="")
 
     def _restart(self, c: Container, ending: Ending | None, held: str) -> None:
         """An instance was followed by another one; `ending` is how it went, if anyone saw it."""
@@ -233,7 +272,8 @@ class _Step:
             return held or UNOBSERVED
         if c.type == "init" and ending.cause == "Completed":
             return "PodSandboxChanged"  # nothing else runs an init container again that has succeeded
-        if ending.cause == "Error" and _ruled(self._spec.restart_policy_rules or (), int(ending.exit_code)):
+        ruled = self._spec.restart_policy_rules or ()
+        if ending.cause in ("Error", "Completed") and _ruled(ruled, int(ending.exit_code)):
             return "RestartRule"
         return ending.cause
 
@@ -245,10 +285,12 @@ class _Step:
         if name == "waiting" and entered and reason not in ON_THE_WAY:
             self._seen.append(ContainerWaiting(self._look.at, self._look.pod, c.name, c.type, reason))
         running = state.running is not None
+        shown = self._id != "" or c.held != ""
+        over = shown and self._id in ("", c.id) and (c.ahead or (c.ending is not None and c.ending.id == c.id))
         return replace(
             c,
             restarts=self._status.restart_count,
-            alive=running or c.alive,
+            alive=c.alive or (running and not over),
             started=c.started or (running and self._status.started is True),
             state=name,
             reason=reason,
@@ -264,12 +306,17 @@ def _shown(state: ContainerState) -> tuple[str, str]:
     return "waiting", bounded(state.waiting.reason) if state.waiting else ""
 
 
-def _stopped(end: Ending, look: Look) -> bool:
-    """R6: an end at or after the stop request with code 0 or by a signal that is no crash; clocks differ by 1 s."""
+def _stopped(c: Container, end: Ending, look: Look) -> bool:
+    """R6: an end at or after the stop request with code 0 or by a signal that is no crash.
+
+    A container that was still running in an update that showed the request has ended after it, whatever the node's
+    clock says; else 1 s between the clocks is allowed.
+    """
     finished = look.at if end.finished is None else end.finished
+    after = finished >= look.stop - 1 or (look.stopping and c.alive)
     code = int(end.exit_code)
     by_signal = 128 < code <= 192 and code - 128 not in CRASH_SIGNALS  # noqa: PLR2004 - 128 + 1 ... 64
-    return finished >= look.stop - 1 and (code == 0 or by_signal)
+    return after and (code == 0 or by_signal)
 
 
 def _ruled(rules: Iterable[RestartRule], exit_code: int) -> bool:

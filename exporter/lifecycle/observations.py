@@ -90,3 +90,86 @@ class ContainerWaiting(ContainerObservation, frozen=True, tag=True):
 
 class RestartCountReset(ContainerObservation, frozen=True, tag=True):
     """R1: restartCount fell."""
+
+
+class CrashLoopBegan(ContainerObservation, frozen=True, tag=True):
+    """R8: the first CrashLoopBackOff of an episode."""
+
+
+class CrashLoopEnded(ContainerObservation, frozen=True, tag=True):
+    """R8: the episode is over after `seconds`."""
+
+    seconds: float
+
+
+class ReadinessLost(ContainerObservation, frozen=True, tag=True):
+    """R7: a running instance went from ready to not ready; cause container or node."""
+
+    cause: str
+
+
+class ImagePullFailed(ContainerObservation, frozen=True, tag=True):
+    """R9: an image could not be pulled."""
+
+    cause: str
+
+
+class ConditionChanged(Observation, frozen=True, tag=True):
+    """R17: a condition changed its status."""
+
+    condition: str
+    status: str
+    reason: str
+
+
+class StartupFinished(Observation, frozen=True, tag=True):
+    """R13: first Ready, `seconds` after creation; `stages`: name and seconds of those with an end of their own."""
+
+    seconds: float
+    stages: tuple[tuple[str, float], ...]
+    clamped: int = 0
+    """Stages that came out below -2 s and were set to 0."""
+
+
+class StartupFailed(Observation, frozen=True, tag=True):
+    """R13: the pod ended before its first Ready, in this stage."""
+
+    stage: str
+
+
+class ReadinessRegained(Observation, frozen=True, tag=True):
+    """R14: Ready again after `seconds`; `cause`: why it was lost."""
+
+    cause: str
+    seconds: float
+
+
+class PodTerminated(Observation, frozen=True, tag=True):
+    """R15: from the deletion request to the object being gone."""
+
+    seconds: float
+
+
+class GracePeriodExceeded(Observation, frozen=True, tag=True):
+    """R15: at least one container was killed after the grace period."""
+
+
+class PodDisrupted(Observation, frozen=True, tag=True):
+    """R16: something took the pod away; `resource`: what was short, if anything."""
+
+    reason: str
+    resource: str
+
+
+class SchedulingFailed(Observation, frozen=True, tag=True):
+    """R18: the scheduler wrote a new reason why it cannot place the pod."""
+
+    cause: str
+
+
+class RolledOut(Observation, frozen=True, tag=True):
+    """A created pod is of a template that the workload's last ten were not."""
+
+
+class RestartedInPlace(Observation, frozen=True, tag=True):
+    """All containers of the pod restart in place (RestartAllContainers)."""

@@ -19,8 +19,9 @@ ONE_SHOT = frozenset(("Job", "Pod", "Workflow", "TaskRun", "PipelineRun", "Spark
 _SCHEDULED = re.compile(r"(.+)-\d{8,}")
 _UNIQUE = re.compile(
     r"(.+?)-(?:\d{8,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\d(?:-\d+)*"
-    r"|[bcdfghjklmnpqrstvwxz2456789]{5})"
+    r"|(?!\d+$)[bcdfghjklmnpqrstvwxz2456789]{5})"
 )
+"""An ending that no two runs share: a long number, a UUID, a date, five random characters (not all of them digits)."""
 
 
 class Unresolved(Value, frozen=True):

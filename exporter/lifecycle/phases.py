@@ -30,12 +30,20 @@ def phase_of(pod: Pod, before: str, deletion_requested: float) -> str:
     status = pod.status or PodStatus()
     phase = status.phase if status.phase in API_PHASES else "Unknown"
     if pod.metadata.deletion_timestamp is not None and before not in TERMINAL:
-        ended = max((end for end in _finished(pod) if end), default=0.0)
-        if before in ("Terminating", DELETED) or phase not in TERMINAL or ended >= deletion_requested - 1:
+        stopped = phase not in TERMINAL or _ended_by_deletion(pod, deletion_requested)
+        if stopped or before in ("Terminating", DELETED):
             return "Terminating"
     if phase == "Pending" and pod.spec is not None and pod.spec.node_name:
         return "ContainerCreating"
     return phase
+
+
+def _ended_by_deletion(pod: Pod, deletion_requested: float) -> bool:
+    """Whether a pod whose end was missed ended after its deletion was asked for, or cannot have ended by itself."""
+    policy = pod.spec.restart_policy if pod.spec else "Always"
+    if policy == "Always" and not (pod.status and pod.status.reason):
+        return True
+    return max((end for end in _finished(pod) if end), default=0.0) >= deletion_requested - 1
 
 
 def entered(phase: str, pod: Pod, before: str, since: float, deletion_requested: float, now: float) -> float:
@@ -70,7 +78,9 @@ def _started(pod: Pod) -> Iterator[float]:
 
 
 def _finished(pod: Pod) -> Iterator[float | None]:
-    for status in (pod.status.container_statuses if pod.status else None) or ():
-        end = (status.state or ContainerState()).terminated
+    """When containers ended; init containers too, because a pod fails with them."""
+    status = pod.status or PodStatus()
+    for container in (*(status.init_container_statuses or ()), *(status.container_statuses or ())):
+        end = (container.state or ContainerState()).terminated
         if end is not None:
             yield unix(end.finished_at)

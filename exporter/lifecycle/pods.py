@@ -89,7 +89,7 @@ def applied(record: Record, pod: Pod, now: float, *, gap: bool) -> Step:
         at = entered(phase, pod, record.phase, since, requested, now)
         seen.append(_phase_changed(record, phase, at, now))
         since = max(since, at)
-    look = Look(now, record.pod, _stop(pod, requested), gap)
+    look = Look(now, record.pod, _stop(pod, requested), record.deletion_requested < inf, gap)
     parts = tuple(_containers(record, pod, look, seen))
     return _described(record, pod, phase, since, requested, parts), seen
 

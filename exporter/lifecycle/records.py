@@ -33,7 +33,9 @@ class Container(Value, frozen=True):
     """restartCount up to which restarts have been counted; behind `restarts` while a synthetic end is held (R2)."""
     restarts: int = 0
     id: str = ""
-    """containerID of the newest instance."""
+    """containerID of the newest instance that had one."""
+    ahead: bool = False
+    """A restart was counted although the status still shows this id, or none: the next new id is no further one."""
     alive: bool = False
     """That instance has been seen running and its end has not been seen."""
     started: bool = False

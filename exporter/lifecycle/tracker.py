@@ -7,7 +7,7 @@ remembered, so where delivering raises, the old record stays and nothing is half
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import TypeAlias
 
@@ -57,8 +57,11 @@ class Tracker:
     def pod(self, pod: Pod, now: float, *, gap: bool) -> None:
         """A pod as it is now. `gap`: it came by a list, so states before it may have been missed."""
         key = pods.key_of(pod)
+        past = self._records.get(key)
+        if past is not None and past.gone_at < inf and not past.mirror:
+            return  # a straggler of a pod that is gone; its name may have passed to another one
         known = self._records.get(self._names.get(_name(pod), ""))
-        if known is not None and known.key != key:  # another pod of this name: the deletion of the first was missed
+        if known is not None and known.pod.uid != pod.metadata.uid:  # the deletion of the first of this name was missed
             self._remember(known, *pods.deleted(known, now, unobserved=True))
             known = None
         if known is None:
@@ -68,13 +71,15 @@ class Tracker:
 
     def deleted(self, pod: Pod, now: float) -> None:
         """R11: the object of a deletion is a last update; without deletionTimestamp the pod only left our view."""
-        key = self._names.get(_name(pod), "")
-        record = self._records.get(key)
-        if record is None or key != pods.key_of(pod):
+        record = self._records.get(self._names.get(_name(pod), ""))
+        if record is None or record.pod.uid != pod.metadata.uid:
             return
         if pod.metadata.deletion_timestamp is None:
+            if record.undecided is not None:  # what happened before it left is told all the same
+                self._decide(record, record.undecided.workload.fallback)
+                record = self._records[record.key]
             self._remember(record, pods.left(record, now), [])
-            self._drop(key)
+            self._drop(record.key)
             return
         last, seen = pods.applied(record, pod, now, gap=False)
         gone, more = pods.deleted(last, now, unobserved=False)
@@ -122,18 +127,19 @@ class Tracker:
         if record is None:
             return
         if record.undecided is not None and record.undecided.due <= now:
-            self._decide(record, record.undecided.workload.fallback)
+            self._deadlines.set(key, now + pods.OWNER_WAIT)  # should telling it fail, it is tried again
+            unresolved = record.undecided.workload
+            self._decide(record, self._known_owners().get(unresolved.owner, unresolved.fallback))
         elif record.gone_at <= now:
             self._drop(key)
 
     def _first_seen(self, pod: Pod, key: str, now: float) -> None:
         past = self._records.get(key)
         if past is None:
-            workload = identify(pod, ChainMap(self._replicasets, self._jobs), self._label)
+            workload = identify(pod, self._known_owners(), self._label)
             self._remember(None, *pods.first_seen(pod, workload, now, new=self._is_new(pod)))
-        elif past.mirror:
+        else:  # only mirror pods come back
             self._remember(None, *pods.returned(past, pod, now))
-        # else a straggler of a pod that is gone
 
     def _is_new(self, pod: Pod) -> bool:
         """R10: created after the baseline list was made, by the server's own clock."""
@@ -169,6 +175,9 @@ class Tracker:
             waiting.discard(after.key)
             if not waiting:
                 del self._waiting[before.undecided.workload.owner]
+
+    def _known_owners(self) -> Mapping[str, Workload]:
+        return ChainMap(self._replicasets, self._jobs)
 
     def _owners(self, of: type[Pod | ReplicaSet | Job]) -> dict[str, Workload]:
         return self._jobs if of is Job else self._replicasets

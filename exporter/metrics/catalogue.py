@@ -99,10 +99,10 @@ ROWS = (
 def born_early(seen: ContainerAppeared) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Series that exist from a container's first sight, so that not even their first event is delayed.
 
-    Gives family and values of its own labels. Nothing else is made in advance.
+    Gives family and values of its own labels. Nothing else is made in advance; ephemeral containers never restart.
     """
     at = (seen.container, seen.container_type)
-    reasons = ["OOMKilled", "Error"]
+    reasons = ["OOMKilled", "Error"] if seen.container_type != "ephemeral" else []
     reasons += ["LivenessProbe"] if seen.liveness else []
     reasons += ["StartupProbe"] if seen.startup else []
     restarts = [("pod_container_restarts_total", (*at, reason)) for reason in reasons]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest as generate_text
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
 
 from exporter.metrics.catalogue import COUNTERS, GAUGES
 from exporter.metrics.families import Family, header
@@ -15,25 +16,30 @@ from exporter.metrics.rows import Rows
 
 SLICE = 1024
 """Rows or accounts whose chunks make a block: some 100-300 KB, written before the next one is made."""
+TURN = 256
+"""Accounts that are rendered, if need be, before an empty block gives others their turn: some 10 ms."""
 END = b"# EOF\n"
 
 
 def exposition(
-    rows: Rows, ledger: Ledger, own: CollectorRegistry, now: float, *, openmetrics: bool, names: frozenset[str]
+    rows: Rows, ledger: Ledger, own: Collector, now: float, *, openmetrics: bool, names: frozenset[str]
 ) -> Iterator[bytes]:
-    """Blocks of a consistent whole: rows and accounts as they are at the first block, Unix time `now`.
+    """Blocks of the answer at Unix time `now`, some of them empty; each row and each account is of one moment.
 
     `names`: only these families, by family or sample name; empty for all. The last block of OpenMetrics is `END`.
     """
-    pods = rows.snapshot()
-    accounts = [account.chunks(now) for account in ledger.snapshot()]
+    pods, accounts = rows.snapshot(), []
+    for rendered, account in enumerate(ledger.snapshot(), 1):
+        accounts.append(account.chunks(now))
+        if rendered % TURN == 0:
+            yield b""
     tiers: tuple[tuple[tuple[Family, ...], list[tuple[bytes, ...]]], ...] = (
         ((*COUNTERS, *GAUGES), accounts),
         (rows.families, pods),
     )
     for families, chunks in tiers:
         for i, family in enumerate(families):
-            if not names or names & {family.name, family.name.removesuffix("_total")}:
+            if _wanted(names, family.name, family.name.removesuffix("_total")):
                 yield from _blocks(family, i, chunks, openmetrics=openmetrics)
     yield from _own(own, openmetrics=openmetrics, names=names)
     if openmetrics:
@@ -46,10 +52,26 @@ def _blocks(family: Family, index: int, chunks: list[tuple[bytes, ...]], *, open
         yield b"".join([chunk[index] for chunk in chunks[start : start + SLICE]])
 
 
-def _own(registry: CollectorRegistry, *, openmetrics: bool, names: Iterable[str]) -> Iterator[bytes]:
-    chosen = registry.restricted_registry(names) if names else registry
+def _wanted(names: frozenset[str], *known: str) -> bool:
+    return not names or not names.isdisjoint(known)
+
+
+class _Chosen(Collector):
+    """The exporter's own families that are wanted; a registry can only choose among collectors that it made."""
+
+    def __init__(self, own: Collector, names: frozenset[str]) -> None:
+        self._own = own
+        self._names = names
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._own.collect():
+            if _wanted(self._names, family.name, f"{family.name}_total", *(sample.name for sample in family.samples)):
+                yield family
+
+
+def _own(own: Collector, *, openmetrics: bool, names: frozenset[str]) -> Iterator[bytes]:
+    chosen = _Chosen(own, names)
     if openmetrics:
-        text: bytes = generate_openmetrics(chosen)
-        yield text.removesuffix(END)
+        yield generate_openmetrics(chosen).removesuffix(END)
     else:
         yield generate_text(chosen)

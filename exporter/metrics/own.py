@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from exporter import __version__
+from exporter.lifecycle.observations import Observation
 from exporter.metrics.catalogue import COUNTERS
 from exporter.vitals import (
     DELAY_BUCKETS,
@@ -33,23 +34,13 @@ from exporter.vitals import (
 )
 
 EVENTS = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR", "LISTED")
-ROOMS = ("lifecycle",)
-OBSERVATIONS = (
-    "PhaseChanged",
-    "ContainerAppeared",
-    "ContainerRestarted",
-    "ContainerTerminated",
-    "ContainerWaiting",
-    "RestartCountReset",
-)
-REJECTED = ("busy", "slow")
+ROOMS = ("lifecycle", "listener")
 INFERRED = ("LivenessProbe", "StartupProbe")
 CLAMPED = ("pod_phase_seconds_total",)
 BOUNDED = (
     ("all", "workload"),
     *((family.name, label) for family in COUNTERS for label, _, _ in family.bounds),
 )
-
 
 Key = TypeVar("Key")
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
@@ -165,7 +156,7 @@ class OwnCollector(Collector):
             "observations",
             "Facts derived, by kind.",
             ("kind",),
-            [((kind,), core.observations[kind]) for kind in _known(OBSERVATIONS, core.observations)],
+            [((kind.__name__,), core.observations[kind.__name__]) for kind in _kinds(Observation)],
         )
         yield _counter(
             "inferred_causes",
@@ -215,9 +206,9 @@ class OwnCollector(Collector):
         )
         yield _counter(
             "http_rejected",
-            "Requests refused or cut: busy, slow.",
+            "Requests refused or cut, by reason.",
             ("reason",),
-            [((reason,), vitals.web.rejected[reason]) for reason in _known(REJECTED, vitals.web.rejected)],
+            [((reason,), count) for reason, count in vitals.web.rejected.items()],
         )
         yield _gauge(
             "scrape_duration_seconds", "How long the last complete scrape took.", (), [((), vitals.web.scrape_seconds)]
@@ -229,6 +220,14 @@ class OwnCollector(Collector):
             (),
             [((), vitals.loop.lag_seconds)],
         )
+
+
+def _kinds(base: type[Observation]) -> Iterator[type[Observation]]:
+    """The observations that can be made, not what they have in common."""
+    if not base.__subclasses__():
+        yield base
+    for kind in base.__subclasses__():
+        yield from _kinds(kind)
 
 
 def _known(known: tuple[Key, ...], met: Mapping[Key, int]) -> list[Key]:

@@ -32,7 +32,7 @@ def compile_row(families: Iterable[RowFamily]) -> Callable[[Record], Row]:
         ' containers = [(f\'{at},container="{e(c.name)}",container_type="{c.type}"\', c) for c in r.containers]\n'
         f" return ({chunks})\n"
     )
-    scope: dict[str, object] = {"e": escape, "n": _number, "b": "".join}
+    scope: dict[str, object] = {"__name__": __name__, "e": escape, "n": _number, "b": "".join}
     exec(compile(source, "<families>", "exec"), scope)  # noqa: S102 - the table above is its only input
     return cast("Callable[[Record], Row]", scope["row"])
 
@@ -96,4 +96,4 @@ def _name(record: Record) -> str:
 
 
 def _lines(row: Row) -> int:
-    return sum([chunk.count(b"\n") for chunk in row])
+    return b"".join(row).count(b"\n")

@@ -1,0 +1,150 @@
+"""The settings themselves: what each means and why its default is what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from exporter.errors import SettingsError
+from exporter.settings.forms import Address, Duration, LabelKey, Namespaces
+
+PREFIX = "POD_EXPORTER_"
+
+
+class Group(BaseModel):
+    """The settings of one room."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class Kube(Group):
+    """Which cluster, and which part of it."""
+
+    kubeconfig: Path | None = None
+    """Kubeconfig file. Unset: `$KUBECONFIG`; else the service account in a pod, `~/.kube/config` elsewhere."""
+    context: str | None = None
+    """Context of the kubeconfig. Unset: its current one."""
+    namespaces: Namespaces = ()
+    """Namespaces to watch, separated by commas. Unset: all of them, which needs a ClusterRole."""
+    workload_label: LabelKey = ""
+    """Key of a pod label whose value names the workload, for pods made by controllers of your own.
+    Where a pod has it, it comes before the pod's owner."""
+
+
+class Web(Group):
+    """The HTTP server."""
+
+    listen_address: Address = ":9873"
+    """Address and port to serve on. Without a host: all addresses; port 0: any free one."""
+
+    @property
+    def endpoint(self) -> tuple[str | None, int]:
+        """Host (None: all addresses) and port."""
+        host, _, port = self.listen_address.rpartition(":")
+        return host.strip("[]") or None, int(port)
+
+
+class Ledger(Group):
+    """The counters that outlive pods."""
+
+    model_config = ConfigDict(validate_default=True)
+
+    birth_hold: Duration = 130.0
+    """How long a new series stays at 0 before it shows its value; else `increase()` would miss its first event.
+    Choose a little more than two scrape intervals; 0 shows values at once."""
+    retention: Duration = 900.0
+    """How long a workload's series stay after its last pod has gone. At least as long as the birth-hold, or the last
+    counts would never show."""
+
+    @field_validator("retention")
+    @classmethod
+    def _outlives_the_hold(cls, value: float, before: ValidationInfo) -> float:
+        if value <= 0 or value < before.data.get("birth_hold", 0.0):
+            raise ValueError("should be more than 0 and at least as long as ledger.birth-hold")
+        return value
+
+
+class Log(Group):
+    """What is written to stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe messages to write."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """One JSON object a line, or text for people. auto: text on a terminal, else JSON."""
+    observations: Literal["none", "problems", "all"] = "none"
+    """Which of the observations that are counted are also written, pod by pod, for a log store to keep."""
+
+
+class Settings(BaseSettings):
+    """All settings; `exporter.settings.load` makes them. Keywords are what the flags say."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+    config: Path | None = None
+    """YAML file with these settings."""
+    kube: Kube = Kube()
+    web: Web = Web()
+    ledger: Ledger = Ledger()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not a source of ours
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not a source of ours
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then variables, then the file."""
+        return init_settings, env_settings, _File(settings_cls)
+
+
+class _File(PydanticBaseSettingsSource):
+    """The YAML file that the flags or the environment name."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # the whole file is one value
+
+    def __call__(self) -> dict[str, Any]:
+        path = self.current_state.get("config")
+        return _read(Path(path)) if path else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"the file of --config cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:  # its text would quote the file
+        mark = getattr(error, "problem_mark", None)
+        place = f", see line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"the file of --config is not YAML{place}") from None
+    if not isinstance(content, dict | None):
+        raise SettingsError("the file of --config should hold settings as keys and values")
+    if "config" in (content or {}):
+        raise SettingsError("config (in the file of --config): cannot name another file")
+    return _given(content or {})
+
+
+def _given(content: dict[Any, Any]) -> dict[str, Any]:
+    """Leave out keys without a value, and read numbers as the text that a flag would have."""
+    return {str(key): _value(value) for key, value in content.items() if value is not None}
+
+
+def _value(value: object) -> object:
+    if isinstance(value, dict):
+        return _given(value)
+    return str(value) if isinstance(value, int | float) else value
