@@ -82,9 +82,9 @@ class Exporter:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Exporter]:
         """Start all, and at the end stop all: scrapes are finished, watches cut."""
-        await self._connection.open()
-        await self.server.start()
         try:
+            await self._connection.open()
+            await self.server.start()
             log.info("serving", port=self.server.port)
             self._spawn(self._keep_time())
             self._spawn(self._sync())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
-from traceback import walk_tb
 from typing import TypeVar
 
 import structlog
@@ -23,7 +22,7 @@ from exporter.lifecycle.observations import (
 )
 from exporter.lifecycle.records import Record
 from exporter.lifecycle.tracker import Tracker
-from exporter.logs import OnceAMinute
+from exporter.logs import OnceAMinute, described
 from exporter.metrics.catalogue import ROWS
 from exporter.metrics.exposition import exposition
 from exporter.metrics.ledger import Ledger
@@ -110,7 +109,7 @@ class Core:
             action(argument)
         except Exception as error:  # noqa: BLE001 - whatever it is
             self.vitals.core.faults["lifecycle"] += 1
-            self._log.warning("an object could not be handled, its old state is kept", **_described(error))
+            self._log.warning("an object could not be handled, its old state is kept", **described(error))
 
     def _deliver(self, before: Record | None, after: Record, seen: list[Observation]) -> None:
         """One step of a pod: what may raise on its data comes first."""
@@ -137,7 +136,7 @@ class Core:
             self._listener(observation)
         except Exception as error:  # noqa: BLE001 - whatever it is
             self.vitals.core.faults["listener"] += 1
-            self._log.warning("an observation could not be passed on", **_described(error))
+            self._log.warning("an observation could not be passed on", **described(error))
 
     def _delay(self, before: Record | None, after: Record, seen: Iterable[Observation]) -> None:
         """How late we learn, by the newest time that is new to us; a baseline's are not."""
@@ -158,9 +157,3 @@ def count(vitals: CoreVitals, observation: Observation) -> None:
         vitals.clamped_durations["pod_phase_seconds_total"] += observation.clamped
     elif isinstance(observation, RestartCountReset):
         vitals.restart_count_resets += 1
-
-
-def _described(error: Exception) -> dict[str, object]:
-    """What may be said of a fault: its type, and where it was raised, outermost call first."""
-    where = [f"{frame.f_globals.get('__name__')}:{line}" for frame, line in walk_tb(error.__traceback__)]
-    return {"error": type(error).__name__, "where": where}

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from exporter import __version__
+from exporter.settings.reference import SETTINGS, markdown
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "requirements.lock").read_text()
+
+
+def locked() -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([\w.!+-]+)", LOCK, re.MULTILINE))
+
+
+def requirements() -> Iterator[Requirement]:
+    for text in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]):
+        yield Requirement(text)
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_page_on_configuration_is_what_the_settings_give() -> None:
+    assert (ROOT / "docs/configuration.md").read_text() == markdown(), "write it anew: make docs"
+
+
+@pytest.mark.parametrize("requirement", list(requirements()), ids=str)
+def test_the_lock_file_satisfies_every_requirement(requirement: Requirement) -> None:
+    version = locked().get(canonicalize_name(requirement.name))
+    assert version is not None, "write the lock file anew: make lock"
+    assert requirement.specifier.contains(version), "write the lock file anew: make lock"
+
+
+def test_every_package_in_the_lock_file_has_hashes_and_no_address() -> None:
+    entries = re.split(r"\n(?=\S)", LOCK.strip())
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert "://" not in LOCK
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert PROJECT["version"] == __version__
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+        name, _, anchor = target.partition("#")
+        there = page.parent / name if name else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_and_flags_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
+    flags = {setting.flag for setting in SETTINGS} | {"--config"}
+    assert set(re.findall(r"--[a-z]+\.[a-z-]+", text)) <= flags
+
+
+def test_families_that_the_readme_names_exist() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "exporter/metrics").glob("*.py"))
+    families = set(re.findall(r"\bpod_(?!exporter)[a-z_]+[a-z]\b", (ROOT / "README.md").read_text()))
+    assert families
+    assert {family for family in families if f'"{family}"' not in sources} == set()
+
+
+def test_every_make_target_says_what_it_does() -> None:
+    targets = re.findall(r"^([a-z-]+):(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [name for name, rest in targets if "## " not in rest] == []
