@@ -42,6 +42,8 @@ class Metadata(Object, frozen=True):
     namespace: str = ""
     uid: str = ""
     generate_name: str = ""
+    generation: int = 0
+    """Counts changes of the spec; pods have it since 1.33."""
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
     """When the grace period ends (not when deletion was asked for)."""

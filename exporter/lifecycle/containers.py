@@ -5,11 +5,21 @@ Instance n of a container is the one that its status shows at restartCount n.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import inf
 
 from msgspec.structs import replace
 
+from exporter.lifecycle import images, loops
+from exporter.lifecycle.endings import (
+    NOTHING,
+    SAID_BY_THE_API,
+    ends_of,
+    known,
+    label_of,
+    ruled,
+    synthetic,
+)
+from exporter.lifecycle.loops import Place
 from exporter.lifecycle.observations import (
     UNOBSERVED,
     ContainerAppeared,
@@ -17,29 +27,26 @@ from exporter.lifecycle.observations import (
     ContainerTerminated,
     ContainerType,
     ContainerWaiting,
+    ImagePullFailed,
     Observation,
     PodRef,
+    ReadinessLost,
     RestartCountReset,
     Value,
 )
 from exporter.lifecycle.records import Container, Ending
-from exporter.lifecycle.text import bounded
+from exporter.lifecycle.text import bounded, shared
 from exporter.lifecycle.times import unix
-from exporter.objects import ContainerSpec, ContainerState, ContainerStatus, RestartRule, Terminated
+from exporter.objects import ContainerSpec, ContainerState, ContainerStatus
 
-NOTHING = ContainerState()
-STATUS_UNKNOWN, RESTARTING_ALL = "ContainerStatusUnknown", "RestartingAllContainers"
-SAID_BY_THE_API = {
-    "OOMKilled": "OOMKilled",
-    "StartError": "StartError",
-    "ContainerCannotRun": "ContainerCannotRun",
-    RESTARTING_ALL: "RestartAllContainers",
-}
-"""Reasons of an end that are its cause, whatever else is known, and what they are called here (R5.1)."""
 ON_THE_WAY = frozenset(("", "ContainerCreating", "PodInitializing"))
 """Waiting reasons of every start: no trouble, so not counted (R9)."""
 CRASH_SIGNALS = frozenset((4, 5, 6, 7, 8, 11, 31))
 """ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: a process that dies of one while it is being stopped has crashed (R6)."""
+
+
+SERVING = frozenset(("container", "sidecar"))
+"""Types of containers that run as long as their pod; readiness and restarts after success are theirs alone."""
 
 
 class Look(Value, frozen=True):
@@ -53,6 +60,11 @@ class Look(Value, frozen=True):
     """The stop was asked for before the update that this one follows: what ran then has ended since (R6)."""
     gap: bool = False
     """The update came by a list: what led to it may have been missed, so its path proves nothing (R5.3)."""
+    node: str = ""
+    restart_policy: str = "Always"
+    """The pod's own; containers may have another."""
+    baseline: bool = False
+    """The first sight of a pod whose past is not counted."""
 
 
 def fresh(name: str, kind: ContainerType, spec: ContainerSpec, counted: int = 0) -> Container:
@@ -82,7 +94,7 @@ def applied(
         return before
     step = _Step(status, spec, look, seen)
     container = step.base(before)
-    shown = _ends(status, container)
+    shown = ends_of(status, container)
     container = step.hold(container, shown)
     for end in shown:
         if end.instance < status.restart_count:
@@ -91,7 +103,8 @@ def applied(
     for end in shown:
         if end.instance >= status.restart_count:
             container = step.end(container, end)
-    return step.state(container, restarted=container.id != before.id or container.counted > before.counted)
+    restarted = container.id != before.id or container.counted > before.counted
+    return step.loop(step.state(container, restarted=restarted))
 
 
 def baseline(name: str, kind: ContainerType, spec: ContainerSpec, status: ContainerStatus | None) -> Container:
@@ -99,7 +112,7 @@ def baseline(name: str, kind: ContainerType, spec: ContainerSpec, status: Contai
     container = fresh(name, kind, spec, status.restart_count if status else 0)
     if status is None or status.state is None or status.state.waiting is None:
         return container
-    if any(_synthetic(end) for end in _ends(status, container)):
+    if any(synthetic(end) for end in ends_of(status, container)):
         return replace(container, counted=status.restart_count - 1)
     return container
 
@@ -123,48 +136,14 @@ def _runs_on(c: Container, status: ContainerStatus) -> bool:
     )
 
 
-def _ends(status: ContainerStatus, c: Container) -> list[Ending]:
-    """The ends that a status shows, older first, each with the instance that it is the end of (R3).
-
-    A containerID that is known tells better than the pairing: the status may have lost its own for a while, or show
-    an end that is older than the last.
-    """
-    now = (status.state or NOTHING).terminated
-    last = (status.last_state or NOTHING).terminated
-    ends = []
-    if last is not None:
-        own = now is None and last.container_id == status.container_id != ""
-        ends.append(_ending(last, _instance(last, c, status.restart_count - (0 if own else 1))))
-    if now is not None:
-        ends.append(_ending(now, _instance(now, c, status.restart_count)))
-    return ends
+def place_of(c: Container, at: float, pod: PodRef) -> Place:
+    """Where an episode of this container is booked."""
+    return Place(at, pod, c.name, c.type)
 
 
-def _instance(end: Terminated, c: Container, shown: int) -> int:
-    return c.counted - int(c.ahead) if end.container_id == c.id != "" else shown
-
-
-def _ending(end: Terminated, instance: int) -> Ending:
-    reason = bounded(end.reason) or ("Error" if end.exit_code else "Completed")
-    return Ending(instance, end.container_id, reason, str(end.exit_code), unix(end.finished_at), cause="")
-
-
-def _synthetic(end: Ending) -> bool:
-    """Whether the kubelet made this end up for a container that it could not find (R2)."""
-    return end.reason == STATUS_UNKNOWN or (end.reason == RESTARTING_ALL and not end.id)
-
-
-def _label(end: Ending) -> str:
-    return SAID_BY_THE_API.get(end.reason, end.reason)
-
-
-def _known(end: Ending, ending: Ending | None) -> bool:
-    """Whether an end was told already (R4): it is its containerID, without one its instance and reason."""
-    if ending is None:
-        return False
-    if end.id and ending.id:
-        return end.id == ending.id
-    return (end.instance, end.reason) == (ending.instance, ending.reason)
+def readiness_lost(c: Container, at: float, pod: PodRef, cause: str) -> ReadinessLost:
+    """R7, with the cause that was found."""
+    return ReadinessLost(at, pod, c.name, c.type, cause)
 
 
 class _Step:
@@ -194,22 +173,22 @@ class _Step:
         """R2: restartCount rose for a synthetic end; the restart counts when a new containerID appears."""
         self._held_at = c.counted
         for end in shown:
-            if _synthetic(end) and end.instance >= c.counted:
+            if synthetic(end) and end.instance >= c.counted:
                 self._held_at = self._status.restart_count - 1
-                return replace(c, held=_label(end))
+                return replace(c, held=label_of(end))
         return c
 
     def end(self, c: Container, end: Ending) -> Container:
         """Take note of an end, once."""
         if end.instance < c.counted:  # its restart was counted, so it was told, or is older than the baseline
             newer = c.ending is None or c.ending.instance < end.instance
-            return replace(c, ending=replace(end, cause=_label(end))) if newer and not _synthetic(end) else c
-        if _synthetic(end):
-            return self._vanished(c, _label(end))
-        if _known(end, c.ending):
+            return replace(c, ending=replace(end, cause=label_of(end))) if newer and not synthetic(end) else c
+        if synthetic(end):
+            return self._vanished(c, label_of(end))
+        if known(end, c.ending):
             return replace(c, alive=False) if c.alive else c
         cause, inferred = self._cause(c, end)
-        self._seen.append(_terminated(c, self._look, cause, end.exit_code))
+        self._seen.append(_terminated(c, self._look, cause, end.exit_code, end.ran))
         return replace(c, ending=replace(end, cause=cause, inferred=inferred), alive=False)
 
     def _vanished(self, c: Container, reason: str) -> Container:
@@ -264,7 +243,8 @@ class _Step:
             self._seen.append(_terminated(c, self._look, UNOBSERVED, ""))
         reason = self._restart_reason(c, ending, held)
         inferred = ending is not None and ending.inferred
-        self._seen.append(ContainerRestarted(self._look.at, self._look.pod, c.name, c.type, reason, inferred))
+        look = self._look
+        self._seen.append(ContainerRestarted(look.at, look.pod, c.name, c.type, reason, inferred, look.node))
 
     def _restart_reason(self, c: Container, ending: Ending | None, held: str) -> str:
         """R5.5 and R2: the cause of the end, but for restarts that need another explanation."""
@@ -272,8 +252,8 @@ class _Step:
             return held or UNOBSERVED
         if c.type == "init" and ending.cause == "Completed":
             return "PodSandboxChanged"  # nothing else runs an init container again that has succeeded
-        ruled = self._spec.restart_policy_rules or ()
-        if ending.cause in ("Error", "Completed") and _ruled(ruled, int(ending.exit_code)):
+        rules = self._spec.restart_policy_rules or ()
+        if ending.cause in ("Error", "Completed") and ruled(rules, int(ending.exit_code)):
             return "RestartRule"
         return ending.cause
 
@@ -283,8 +263,10 @@ class _Step:
         name, reason = _shown(state)
         entered = (c.state, c.reason) != (name, reason) or restarted
         if name == "waiting" and entered and reason not in ON_THE_WAY:
-            self._seen.append(ContainerWaiting(self._look.at, self._look.pod, c.name, c.type, reason))
+            c = self._waits(c, reason, state.waiting.message if state.waiting else "")
         running = state.running is not None
+        if running and not restarted:
+            c = self._readiness(c)
         shown = self._id != "" or c.held != ""
         over = shown and self._id in ("", c.id) and (c.ahead or (c.ending is not None and c.ending.id == c.id))
         return replace(
@@ -295,7 +277,47 @@ class _Step:
             state=name,
             reason=reason,
             ready=self._status.ready,
+            image=shared(self._status.image),
+            image_id=shared(self._status.image_id),
+            running_since=unix(state.running.started_at) if state.running is not None else None,
+            pull_failed=c.pull_failed and name == "waiting",
         )
+
+    def _waits(self, c: Container, reason: str, message: str) -> Container:
+        """R9: an entry into a waiting reason, which may tell of an image that could not be pulled."""
+        look = self._look
+        self._seen.append(ContainerWaiting(look.at, look.pod, c.name, c.type, reason))
+        cause = images.failure(reason, message, failed_before=c.pull_failed)
+        if not cause:
+            return c
+        self._seen.append(ImagePullFailed(look.at, look.pod, c.name, c.type, cause))
+        return replace(c, pull_failed=True)
+
+    def _readiness(self, c: Container) -> Container:
+        """R7: a running, started instance was taken out of traffic; why is told when its neighbours are known."""
+        lost = c.state == "running" and c.started and c.ready and self._status.started and not self._status.ready
+        if not lost or c.type not in SERVING or self._look.stop < inf:
+            return c
+        if c.lost_at < inf:
+            self._seen.append(readiness_lost(c, self._look.at, self._look.pod, "container"))
+        return replace(c, lost_at=self._look.at)
+
+    def loop(self, c: Container) -> Container:
+        """R8: the crash-loop episode that the container is in."""
+        if c.loop is None and c.reason != loops.BACK_OFF:
+            return c
+        policy = self._spec.restart_policy or self._look.restart_policy
+        loop = loops.applied(
+            c.loop,
+            self._status,
+            self._spec,
+            place_of(c, self._look.at, self._look.pod),
+            self._seen,
+            finished=c.ending.finished if c.ending else None,
+            restarts_after_success=c.type in SERVING and policy == "Always",
+            counted=not self._look.baseline,
+        )
+        return c if loop is c.loop else replace(c, loop=loop)
 
 
 def _shown(state: ContainerState) -> tuple[str, str]:
@@ -319,15 +341,5 @@ def _stopped(c: Container, end: Ending, look: Look) -> bool:
     return after and (code == 0 or by_signal)
 
 
-def _ruled(rules: Iterable[RestartRule], exit_code: int) -> bool:
-    """Whether a container's own rule restarts it at this exit code (KEP-5307)."""
-    return any(
-        rule.action == "Restart"
-        and rule.exit_codes is not None
-        and (exit_code in (rule.exit_codes.values or ())) == (rule.exit_codes.operator == "In")
-        for rule in rules
-    )
-
-
-def _terminated(c: Container, look: Look, reason: str, exit_code: str) -> ContainerTerminated:
-    return ContainerTerminated(look.at, look.pod, c.name, c.type, reason, exit_code)
+def _terminated(c: Container, look: Look, reason: str, exit_code: str, ran: float | None = None) -> ContainerTerminated:
+    return ContainerTerminated(look.at, look.pod, c.name, c.type, reason, exit_code, ran)

@@ -73,6 +73,7 @@ class ContainerRestarted(ContainerObservation, frozen=True, tag=True):
 
     reason: str
     inferred: bool = False
+    node: str = ""
 
 
 class ContainerTerminated(ContainerObservation, frozen=True, tag=True):
@@ -80,6 +81,8 @@ class ContainerTerminated(ContainerObservation, frozen=True, tag=True):
 
     reason: str
     exit_code: str
+    ran: float | None = None
+    """Seconds from start to end, None where one of them is unknown."""
 
 
 class ContainerWaiting(ContainerObservation, frozen=True, tag=True):

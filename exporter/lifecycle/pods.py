@@ -11,7 +11,7 @@ from sys import intern
 
 from msgspec.structs import replace
 
-from exporter.lifecycle import containers
+from exporter.lifecycle import containers, course, loops
 from exporter.lifecycle.containers import Look
 from exporter.lifecycle.observations import (
     CREATED,
@@ -23,18 +23,26 @@ from exporter.lifecycle.observations import (
     PodRef,
     Workload,
 )
-from exporter.lifecycle.owners import Unresolved, is_mirror
-from exporter.lifecycle.phases import SLACK, condition, entered, phase_of
+from exporter.lifecycle.owners import Unresolved, controller, is_mirror
+from exporter.lifecycle.phases import SLACK, TERMINAL, condition, entered, phase_of
 from exporter.lifecycle.records import Container, Record, Undecided
+from exporter.lifecycle.resources import limited, requested, shape_of
+from exporter.lifecycle.status import kubectl_status, shortened
 from exporter.lifecycle.times import newest, unix
 from exporter.objects import ContainerSpec, ContainerStatus, Metadata, Pod, PodSpec, PodStatus
 
 OWNER_WAIT = 2.0
 """Seconds that the first observation of a pod waits for its ReplicaSet or Job to arrive."""
+NEIGHBOURS = 5.0
+"""Seconds within which other containers of a node losing readiness too make it the node's doing (R7)."""
 LINGER = 300.0
 """Seconds for which a pod that is gone is remembered: what comes late must not make it new again."""
 STOPPED_BY = frozenset(("DeadlineExceeded", "Evicted", "Preempting", "Terminated"))
 """status.reason of pods that the kubelet stops by itself (R6)."""
+
+NO_STATUS = (None, None)
+TEMPLATES = ("pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash")
+"""Labels by which controllers tell which template a pod was made from."""
 
 Step = tuple[Record, list[Observation]]
 
@@ -54,9 +62,11 @@ def first_seen(pod: Pod, workload: Workload | Unresolved, now: float, *, new: bo
     """
     mirror = is_mirror(pod)
     blank = _blank(pod, workload, now)
+    if not mirror:
+        blank = replace(blank, startup=course.begins(pod, blank.created, new=new))
     if not new or mirror:
         blank = replace(blank, containers=tuple(_baseline(pod)))
-    record, seen = applied(blank, pod, now, gap=True)
+    record, seen = applied(blank, pod, now, gap=True, baseline=not new)
     if new and not mirror:
         return record, seen
     told = (ContainerAppeared, PhaseChanged) if new else (ContainerAppeared,)
@@ -76,10 +86,22 @@ def _blank(pod: Pod, workload: Workload | Unresolved, now: float) -> Record:
     ref = PodRef(intern(pod.metadata.namespace), pod.metadata.name, pod.metadata.uid, known)
     undecided = Undecided(workload, now + OWNER_WAIT) if isinstance(workload, Unresolved) else None
     created = unix(pod.metadata.creation_timestamp) or now
-    return Record(key_of(pod), ref, created, newest=0.0, phase="", since=created, undecided=undecided)
+    labels = pod.metadata.labels or {}
+    return Record(
+        key_of(pod),
+        ref,
+        created,
+        newest=0.0,
+        phase="",
+        since=created,
+        mirror=is_mirror(pod),
+        template=next((intern(labels[label]) for label in TEMPLATES if label in labels), ""),
+        unmanaged=not is_mirror(pod) and controller(pod.metadata) is None,
+        undecided=undecided,
+    )
 
 
-def applied(record: Record, pod: Pod, now: float, *, gap: bool) -> Step:
+def applied(record: Record, pod: Pod, now: float, *, gap: bool, baseline: bool = False) -> Step:
     """A newer state of the pod. `gap`: it came by a list, so states before it may have been missed."""
     requested = _deletion_requested(record.deletion_requested, pod.metadata)
     phase = phase_of(pod, record.phase, requested)
@@ -89,9 +111,21 @@ def applied(record: Record, pod: Pod, now: float, *, gap: bool) -> Step:
         at = entered(phase, pod, record.phase, since, requested, now)
         seen.append(_phase_changed(record, phase, at, now))
         since = max(since, at)
-    look = Look(now, record.pod, _stop(pod, requested), record.deletion_requested < inf, gap)
+    look = Look(
+        now,
+        record.pod,
+        _stop(pod, requested),
+        record.deletion_requested < inf,
+        gap,
+        node=pod.spec.node_name if pod.spec else "",
+        restart_policy=pod.spec.restart_policy if pod.spec else "Always",
+        baseline=baseline,
+    )
     parts = tuple(_containers(record, pod, look, seen))
-    return _described(record, pod, phase, since, requested, parts), seen
+    if phase in TERMINAL:
+        parts = tuple(_loop_over(c, now, record.pod, seen) for c in parts)
+    after = _described(record, pod, phase, since, requested, parts)
+    return course.applied(record, after, pod, look, seen), seen
 
 
 def deleted(record: Record, now: float, *, unobserved: bool) -> Step:
@@ -100,6 +134,11 @@ def deleted(record: Record, now: float, *, unobserved: bool) -> Step:
     seen: list[Observation] = []
     if not record.mirror:  # deleting the API's picture of a static pod stops nothing
         seen += [o for c in record.containers for o in containers.lost(c, look)]
+    for c in record.containers:
+        if c.lost_at < inf:
+            seen.append(containers.readiness_lost(c, now, record.pod, "container"))
+        _loop_over(c, now, record.pod, seen)
+    seen += course.gone(record, now, unobserved=unobserved)
     change = _phase_changed(record, DELETED, now, now)
     seen.append(replace(change, unobserved=unobserved))
     kept = record.containers if record.mirror else ()
@@ -129,7 +168,37 @@ def held_back(record: Record, seen: list[Observation]) -> Step:
 
 def due(record: Record) -> float:
     """The next moment at which time alone changes something, Unix seconds or infinity."""
-    return min(record.undecided.due if record.undecided else inf, record.gone_at)
+    if record.gone_at < inf:
+        return min(record.undecided.due if record.undecided else inf, record.gone_at)
+    moments = [min(c.lost_at + NEIGHBOURS, c.loop.calm_at if c.loop else inf) for c in record.containers]
+    return min([record.undecided.due if record.undecided else inf, record.quiet_at, *moments])
+
+
+def elapsed(record: Record, now: float, flipped: float) -> Step:
+    """Time alone has changed something. `flipped`: when probeless containers of the node last lost readiness (R7)."""
+    seen: list[Observation] = []
+    parts = tuple(_elapsed(c, record.pod, now, flipped, seen) for c in record.containers)
+    quiet = inf if record.quiet_at <= now else record.quiet_at
+    return replace(record, containers=parts, quiet_at=quiet), seen
+
+
+def _elapsed(c: Container, pod: PodRef, now: float, flipped: float, seen: list[Observation]) -> Container:
+    if c.lost_at + NEIGHBOURS <= now:
+        cause = "node" if abs(flipped - c.lost_at) <= NEIGHBOURS else "container"
+        seen.append(containers.readiness_lost(c, now, pod, cause))
+        c = replace(c, lost_at=inf)
+    if c.loop is not None and c.loop.calm_at <= now and c.loop.running_since is not None:
+        loops.ended(c.loop, c.loop.running_since, containers.place_of(c, now, pod), seen)
+        c = replace(c, loop=None)
+    return c
+
+
+def _loop_over(c: Container, now: float, pod: PodRef, seen: list[Observation]) -> Container:
+    """The pod has ended or is gone, and with it the episode of its container (R8)."""
+    if c.loop is None:
+        return c
+    loops.ended(c.loop, now, containers.place_of(c, now, pod), seen)
+    return replace(c, loop=None)
 
 
 def _baseline(pod: Pod) -> Iterator[Container]:
@@ -161,23 +230,22 @@ def _statuses(pod: Pod) -> Iterator[tuple[ContainerType, ContainerStatus]]:
 def _containers(record: Record, pod: Pod, look: Look, seen: list[Observation]) -> Iterator[Container]:
     """Each container of the spec, then those that only the status names; arrays may repeat names, the first counts."""
     known = {c.name: c for c in record.containers}
-    first = not record.phase
-    statuses = {status.name: (kind, status) for kind, status in reversed(list(_statuses(pod)))}
-    specs = dict.fromkeys(known) | {spec.name: (kind, spec) for kind, spec in _specs(pod)}
-    for name, entry in statuses.items():
-        if specs.get(name) is None:
-            specs[name] = (entry[0], ContainerSpec(name))
-    for name, found in specs.items():
-        if found is None:
-            yield known[name]
-            continue
-        kind, spec = found
-        container = known.get(name)
-        if first or container is None:
-            container = container or containers.fresh(intern(name), kind, spec)
+    statuses: dict[str, tuple[ContainerType, ContainerStatus]] = {}
+    for kind, status in _statuses(pod):
+        statuses.setdefault(status.name, (kind, status))
+    named = [(kind, spec, statuses.pop(spec.name, NO_STATUS)[1]) for kind, spec in _specs(pod)]
+    named += [(kind, ContainerSpec(name), status) for name, (kind, status) in statuses.items()]
+    for kind, spec, shown in named:
+        container = known.pop(spec.name, None)
+        if container is None or not record.phase:
+            container = container or containers.fresh(intern(spec.name), kind, spec)
             seen.append(containers.appeared(container, spec, look))
-        shown = statuses.get(name)
-        yield containers.applied(container, shown[1], spec, look, seen) if shown else container
+        container = containers.applied(container, shown, spec, look, seen) if shown else container
+        if not record.generation or record.generation != pod.metadata.generation:
+            shape = shape_of(spec)
+            container = container if container.shape is shape else replace(container, shape=shape)
+        yield container
+    yield from known.values()
 
 
 def _deletion_requested(known: float, metadata: Metadata) -> float:
@@ -202,25 +270,26 @@ def _phase_changed(record: Record, phase: str, at: float, now: float) -> PhaseCh
 
 
 def _described(
-    record: Record, pod: Pod, phase: str, since: float, requested: float, parts: tuple[Container, ...]
+    record: Record, pod: Pod, phase: str, since: float, asked: float, parts: tuple[Container, ...]
 ) -> Record:
     spec, status = pod.spec or PodSpec(), pod.status or PodStatus()
     ready = condition(pod, "Ready")
-    return Record(
-        record.key,
-        record.pod,
-        record.created,
-        max(record.newest, newest(pod)),
-        phase,
-        since,
-        intern(spec.node_name),
-        intern(status.qos_class),
-        intern(spec.priority_class_name),
-        intern(spec.service_account_name),
-        ready is not None and ready.status == "True",
-        is_mirror(pod),
-        requested,
-        parts,
-        record.undecided,
-        record.gone_at,
+    generation = pod.metadata.generation
+    same = generation != 0 and record.generation == generation
+    return replace(
+        record,
+        newest=max(record.newest, newest(pod)),
+        phase=phase,
+        since=since,
+        node=intern(spec.node_name),
+        qos_class=intern(status.qos_class),
+        priority_class=intern(spec.priority_class_name),
+        service_account=intern(spec.service_account_name),
+        ready=ready is not None and ready.status == "True",
+        deletion_requested=asked,
+        containers=parts,
+        status=intern(shortened(kubectl_status(pod))),
+        generation=generation,
+        requests=record.requests if same else requested(spec),
+        limits=record.limits if same else limited(spec),
     )

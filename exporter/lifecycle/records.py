@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from math import inf
 
+from exporter.lifecycle.conditions import Known
+from exporter.lifecycle.loops import Loop
 from exporter.lifecycle.observations import ContainerType, Observation, PodRef, Value
 from exporter.lifecycle.owners import Unresolved
+from exporter.lifecycle.resources import Amounts, ContainerShape
+from exporter.lifecycle.scheduling import Blocked
+from exporter.lifecycle.startup import Startup
+from exporter.lifecycle.unready import Unready
 
 
 class Ending(Value, frozen=True):
@@ -22,6 +28,8 @@ class Ending(Value, frozen=True):
     finished: float | None
     cause: str
     inferred: bool = False
+    ran: float | None = None
+    """Seconds from start to end, None where one of them is unknown."""
 
 
 class Container(Value, frozen=True):
@@ -46,6 +54,17 @@ class Container(Value, frozen=True):
     state: str = "waiting"
     reason: str = ""
     ready: bool = False
+    image: str = ""
+    image_id: str = ""
+    running_since: float | None = None
+    """Start of the instance that runs now."""
+    shape: ContainerShape = ContainerShape()
+    loop: Loop | None = None
+    """The crash-loop episode that it is in (R8)."""
+    pull_failed: bool = False
+    """A failed pull of this wait was told (R9)."""
+    lost_at: float = inf
+    """When readiness was lost, while the cause is still being waited for (R7)."""
 
 
 class Undecided(Value, frozen=True):
@@ -74,8 +93,34 @@ class Record(Value, frozen=True):
     service_account: str = ""
     ready: bool = False
     mirror: bool = False
+    template: str = ""
+    """Hash of the template that it was made from, as its controller labels it."""
     deletion_requested: float = inf
     containers: tuple[Container, ...] = ()
     undecided: Undecided | None = None
+    status: str = ""
+    """What kubectl prints, without progress."""
+    labels: tuple[str | None, ...] = ()
+    """Values of the pod labels on the allow-list, in its order."""
+    unmanaged: bool = False
+    """A bare pod that nothing will make again."""
+    conditions: Known = ()
+    startup: Startup | None = None
+    """The start in progress (R13), None once Ready or where it cannot be told."""
+    unready: Unready | None = None
+    blocked: Blocked | None = None
+    disrupted: bool = False
+    """Its disruption was told (R16)."""
+    grace: float = 0.0
+    """Seconds of grace at first sight of the deletion (R15)."""
+    grace_exceeded: bool = False
+    ended_before_deletion: bool = False
+    """Terminal when its deletion was asked for, so that its termination took no time (R15)."""
+    generation: int = 0
+    """Of the spec from which shapes and amounts were read; 0 where the API server sends none."""
+    requests: Amounts = ()
+    limits: Amounts = ()
+    quiet_at: float = inf
+    """When its latest trouble, a restart or a lost Ready, is ten minutes old."""
     gone_at: float = inf
     """When the last memory of a pod that is gone is dropped."""

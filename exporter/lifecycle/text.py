@@ -11,3 +11,8 @@ LIMIT = 128
 def bounded(text: str) -> str:
     """Free text, cut at `LIMIT` and interned: reasons are few and every pod has some."""
     return intern(text[:LIMIT])
+
+
+def shared(text: str) -> str:
+    """A name that many pods share, such as an image's: one copy of it, never cut."""
+    return intern(text)

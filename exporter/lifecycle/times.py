@@ -26,7 +26,8 @@ def newest(pod: Pod) -> float:
     ):
         for container in statuses or ():
             times += _times(container)
-    return max([t.timestamp() for t in times if t is not None], default=0.0)
+    latest = max([t for t in times if t is not None], default=None)
+    return latest.timestamp() if latest else 0.0
 
 
 def _times(status: ContainerStatus) -> list[datetime | None]:

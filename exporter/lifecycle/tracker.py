@@ -11,13 +11,18 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from exporter.lifecycle import pods
 from exporter.lifecycle.deadlines import Deadlines
-from exporter.lifecycle.observations import Observation, Workload
+from exporter.lifecycle.observations import CREATED, Observation, PhaseChanged, RolledOut, Workload
 from exporter.lifecycle.owners import identify, workload_of
 from exporter.lifecycle.phases import SLACK
 from exporter.lifecycle.records import Record
 from exporter.objects import Job, Listed, Owner, Pod, ReplicaSet
+
+MOST_WORKLOADS = 20_000
+"""Workloads whose templates are remembered; a rollout of one that was forgotten is taken for its first."""
 
 Deliver: TypeAlias = Callable[[Record | None, Record, list[Observation]], None]
 """Takes the record before (None: no row yet), the one after (`gone_at` finite: the pod is gone), what happened."""
@@ -26,9 +31,10 @@ Deliver: TypeAlias = Callable[[Record | None, Record, list[Observation]], None]
 class Tracker:
     """Remembers pods. `now` is Unix seconds everywhere."""
 
-    def __init__(self, deliver: Deliver, workload_label: str = "") -> None:
+    def __init__(self, deliver: Deliver, workload_label: str = "", pod_labels: tuple[str, ...] = ()) -> None:
         self._deliver = deliver
         self._label = workload_label
+        self._pod_labels = pod_labels
         self._records: dict[str, Record] = {}
         self._names: dict[str, str] = {}
         """Keys of the pods that are there, by namespace/name."""
@@ -37,6 +43,10 @@ class Tracker:
         """Time of the first complete list, by watched namespace ("" for all)."""
         self._replicasets: dict[str, Workload] = {}
         self._jobs: dict[str, Workload] = {}
+        self._templates: dict[Workload | None, tuple[str, ...]] = {}
+        """The last ten templates of each workload, the workload with the newest pod last."""
+        self._flipped: dict[str, float] = {}
+        """When containers without a readiness probe last lost readiness, by node: the kubelet's doing (R7)."""
         self._waiting: dict[str, set[str]] = {}
         """Keys of pods, by uid of the owner that they wait for."""
 
@@ -67,7 +77,7 @@ class Tracker:
         if known is None:
             self._first_seen(pod, key, now)
         else:
-            self._remember(known, *pods.applied(known, pod, now, gap=gap))
+            self._remember(known, *self._labelled(pod, *pods.applied(known, pod, now, gap=gap)))
 
     def deleted(self, pod: Pod, now: float) -> None:
         """R11: the object of a deletion is a last update; without deletionTimestamp the pod only left our view."""
@@ -132,14 +142,23 @@ class Tracker:
             self._decide(record, self._known_owners().get(unresolved.owner, unresolved.fallback))
         elif record.gone_at <= now:
             self._drop(key)
+        elif record.gone_at == inf:
+            self._remember(record, *pods.elapsed(record, now, self._flipped.get(record.node, -inf)))
 
     def _first_seen(self, pod: Pod, key: str, now: float) -> None:
         past = self._records.get(key)
         if past is None:
             workload = identify(pod, self._known_owners(), self._label)
-            self._remember(None, *pods.first_seen(pod, workload, now, new=self._is_new(pod)))
+            step = pods.first_seen(pod, workload, now, new=self._is_new(pod))
         else:  # only mirror pods come back
-            self._remember(None, *pods.returned(past, pod, now))
+            step = pods.returned(past, pod, now)
+        self._remember(None, *self._labelled(pod, *step))
+
+    def _labelled(self, pod: Pod, record: Record, seen: list[Observation]) -> pods.Step:
+        if not self._pod_labels:
+            return record, seen
+        labels = pod.metadata.labels or {}
+        return replace(record, labels=tuple([labels.get(key) for key in self._pod_labels])), seen
 
     def _is_new(self, pod: Pod) -> bool:
         """R10: created after the baseline list was made, by the server's own clock."""
@@ -153,6 +172,12 @@ class Tracker:
     def _remember(self, before: Record | None, after: Record, seen: list[Observation]) -> None:
         """Deliver, then assign: what raises leaves all as it was."""
         after, seen = pods.held_back(after, seen)
+        decided = after.pod.workload is not None and (before is None or before.pod.workload is None)
+        if decided and self._rolled_out(after):
+            seen = [
+                *seen,
+                *(RolledOut(o.at, o.pod) for o in seen if isinstance(o, PhaseChanged) and o.before == CREATED),
+            ]
         self._deliver(before, after, seen)
         self._records[after.key] = after
         self._deadlines.set(after.key, pods.due(after))
@@ -162,6 +187,25 @@ class Tracker:
         elif self._names.get(name) == after.key:
             del self._names[name]
         self._wait(before, after)
+        if decided:
+            self._note_template(after)
+        for c in after.containers:
+            if c.lost_at < inf and all(probe.probe != "readiness" for probe in c.shape.probes):
+                self._flipped[after.node] = c.lost_at
+
+    def _rolled_out(self, record: Record) -> bool:
+        """Whether the template is not among the workload's last ten; the workload's first one is none."""
+        known = self._templates.get(record.pod.workload, ())
+        return bool(known and record.template) and record.template not in known
+
+    def _note_template(self, record: Record) -> None:
+        workload = record.pod.workload
+        if workload is None or not record.template:
+            return
+        known = self._templates.pop(workload, ())
+        self._templates[workload] = known if record.template in known else (*known[-9:], record.template)
+        if len(self._templates) > MOST_WORKLOADS:
+            del self._templates[next(iter(self._templates))]
 
     def _drop(self, key: str) -> None:
         del self._records[key]

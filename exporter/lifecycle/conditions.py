@@ -1,0 +1,37 @@
+"""R17: changes of a pod's conditions, its readiness gates among them."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from exporter.lifecycle.observations import ConditionChanged, Observation, PodRef
+from exporter.lifecycle.text import bounded
+from exporter.objects import Condition, Pod
+
+TRACKED = frozenset(("Ready", "DisruptionTarget", "PodResizePending", "PodResizeInProgress", "AllContainersRestarting"))
+ENDED = frozenset(("PodCompleted", "PodFailed"))
+"""Reasons of Ready=False that only say that the pod has ended; they are written before the phase."""
+
+Known: TypeAlias = tuple[tuple[str, str], ...]
+"""Type and status of each condition that is followed."""
+
+
+def applied(before: Known, pod: Pod, ref: PodRef, at: float, seen: list[Observation]) -> Known:
+    """Compare conditions: a change of status is told; a first appearance as False or Unknown is birth, not change.
+
+    A condition that disappears is forgotten.
+    """
+    followed = [c for c in (pod.status.conditions if pod.status else None) or () if _followed(c, pod)]
+    statuses = dict(before)
+    for c in followed:
+        old = statuses.get(c.type)
+        changed = old != c.status and (old is not None or c.status == "True")
+        if changed and not (c.type == "Ready" and c.status == "False" and c.reason in ENDED):
+            seen.append(ConditionChanged(at, ref, c.type, c.status, bounded(c.reason)))
+    after = tuple((c.type, c.status) for c in followed)
+    return before if after == before else after
+
+
+def _followed(c: Condition, pod: Pod) -> bool:
+    gates = (pod.spec.readiness_gates if pod.spec else None) or ()
+    return c.type in TRACKED or any(gate.condition_type == c.type for gate in gates)
