@@ -1,0 +1,205 @@
+"""Six minutes of a node's life under two exporters, one there from the beginning, one started late."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.cluster import scenarios
+from tests.cluster.api import Object, RefusedError, path_of, wait_until
+from tests.cluster.exporter_process import Exporter
+from tests.cluster.node import Node
+from tests.cluster.scrape import TEXT, Scrape
+from tests.cluster.truth import Instance, Recorder, Starts, Truth, restart_counts
+
+QUIET = 13
+"""Seconds without any start after which nothing more is to come: the longest back-off is 10."""
+PODS = f"/api/v1/namespaces/{scenarios.NAMESPACE}/pods"
+NOTHING = Scrape("", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a late exporter found: restart counts just before its start and just after its first sync."""
+
+    gone: frozenset[str] = frozenset()
+    before: dict[Instance, int] = field(default_factory=dict)
+    after: dict[Instance, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What is left of the story for the tests to look at."""
+
+    truth: Truth = field(default_factory=lambda: Truth(Starts(Counter(), {}), {}, frozenset()))
+    baseline: Baseline = field(default_factory=Baseline)
+    outages: list[tuple[float, float]] = field(default_factory=list)
+    losses: int = 0
+    """How often the flapper made itself not ready."""
+    pods: list[Object] = field(default_factory=list)
+    """The API's pods when all is calm, before they are deleted."""
+    calm: Scrape = NOTHING
+    late_calm: Scrape = NOTHING
+    text: Scrape = NOTHING
+    gone: Scrape = NOTHING
+    """When all pods are gone."""
+    gone_truth: Truth = field(default_factory=lambda: Truth(Starts(Counter(), {}), {}, frozenset()))
+    pages: dict[str, str] = field(default_factory=dict)
+
+
+class Story:
+    """Tells the story once; `outcome` is complete when `tell` returns."""
+
+    def __init__(self, node: Node, folder: Path) -> None:
+        self.node, self.api = node, node.api
+        self.recorder = Recorder(node.api, scenarios.NAMESPACE, folder / "pods.watch.jsonl")
+        flags = ("--log.observations=all",)
+        self.exporter = Exporter(folder, node.kubeconfig(), *flags)
+        self.late = Exporter(folder, node.kubeconfig(), *flags, name="late-exporter")
+        self.outcome = Outcome()
+        self.began = 0.0
+
+    def tell(self) -> Outcome:
+        self.node.create_namespace(scenarios.NAMESPACE)
+        self.recorder.start()
+        self.exporter.start().wait_ready()
+        self._create_all()
+        for second, chapter in (
+            (70, self._change_everything),
+            (110, self._crash_api_server),
+            (160, self._kill_sandbox),
+            (170, self._start_late_exporter),
+            (210, self._restart_kubelet),
+            (310, self._calm_down),
+        ):
+            self._wait_for(second)
+            chapter()
+        self._look()
+        self._delete_all()
+        return self.outcome
+
+    def close(self) -> None:
+        self.recorder.stop()
+        self.late.stop()
+        self.exporter.stop()
+
+    def _wait_for(self, second: float) -> None:
+        time.sleep(max(0.0, self.began + second - time.monotonic()))
+
+    def _create_all(self) -> None:
+        self.began = time.monotonic()
+        for obj in scenarios.all_objects(self.node.truth):
+            self.api.create(obj)
+
+    def _change_everything(self) -> None:
+        restarted = {"template": {"metadata": {"annotations": {"example.com/rolled": "1"}}}}
+        for name in ("web", "rolled"):
+            self.api.patch(self._deployment(name), {"spec": restarted})
+        self.api.patch(self._deployment("scaled"), {"spec": {"replicas": 1}})
+        self.api.delete(self._deployment("gone"))
+        self.api.delete(f"{PODS}/db-0")
+        self.api.delete(f"{PODS}/stubborn")
+        self.api.delete(f"{PODS}/forced", force=True)
+        self.api.patch(f"{PODS}/gated", {"spec": {"schedulingGates": None}})
+        self.api.evict(scenarios.NAMESPACE, self._pod_of("evicted")["metadata"]["name"])
+
+    def _crash_api_server(self) -> None:
+        with self._outage():
+            self.node.restart_api_server(away=8)
+
+    def _restart_kubelet(self) -> None:
+        with self._outage():
+            self.node.stop_kubelet()
+            time.sleep(8)
+            self.node.start_kubelet()
+
+    def _kill_sandbox(self) -> None:
+        self.node.kill_sandbox(self._pod_of("sandboxed")["metadata"]["uid"])
+
+    def _start_late_exporter(self) -> None:
+        known = set(self.recorder.pods)
+        before = self.api.pods(scenarios.NAMESPACE)
+        self.late.start().wait_ready()
+        after = self.api.pods(scenarios.NAMESPACE)
+        gone = frozenset(known - {pod["metadata"]["uid"] for pod in before})
+        self.outcome.baseline = Baseline(gone, restart_counts(before), restart_counts(after))
+
+    def _calm_down(self) -> None:
+        """Let every container run on from its next start, and wait until nothing happens any more."""
+        (self.node.truth / "calm").touch()
+        self.api.patch(self._deployment(scenarios.NEVER_RUNS), {"spec": {"replicas": 0}})
+        cron_job = f"/apis/batch/v1/namespaces/{scenarios.NAMESPACE}/cronjobs/tick"
+        self.api.patch(cron_job, {"spec": {"suspend": True}})
+        wait_until(self._is_quiet, f"no container has started for {QUIET} s", 90)
+
+    def _is_quiet(self) -> bool:
+        lines = self._lines("starts")
+        time.sleep(QUIET)
+        return lines == self._lines("starts")
+
+    def _look(self) -> None:
+        outcome = self.outcome
+        outcome.truth = self.recorder.truth(self.node.truth)
+        outcome.losses = self._lines("losses")
+        outcome.pods = self.api.pods(scenarios.NAMESPACE)
+        outcome.calm, outcome.text = self.exporter.scrape(), self.exporter.scrape(TEXT)
+        outcome.late_calm = self.late.scrape()
+        outcome.pages = dict(self._pages())
+
+    def _delete_all(self) -> None:
+        for obj in scenarios.all_objects(self.node.truth):
+            with _absent_is_fine():
+                self.api.delete(path_of(obj))
+        wait_until(lambda: not self.api.pods(scenarios.NAMESPACE), "all pods are gone", 60)
+        self._wait_until_exporter_knows()
+        self.outcome.gone = self.exporter.scrape()
+        self.outcome.gone_truth = self.recorder.truth(self.node.truth)
+
+    def _wait_until_exporter_knows(self) -> None:
+        """A second is plenty; what it then still shows is for the tests to judge."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if not self.exporter.scrape().select("pod_info", namespace=scenarios.NAMESPACE):
+                break
+            time.sleep(0.5)
+
+    def _pages(self) -> Iterator[tuple[str, str]]:
+        """The start page and every page of our own that it links to."""
+        start = self.exporter.get("/", "text/html").body
+        yield "/", start
+        links = {part.split('"')[0] for part in start.split('href="')[1:]}
+        for link in sorted(link for link in links if link.startswith("/")):
+            yield link, self.exporter.get(link).body
+
+    def _pod_of(self, workload: str) -> Object:
+        chosen = self.api.get(PODS, labelSelector=f"truth-workload={workload}")["items"]
+        assert len(chosen) == 1, f"{workload} has {len(chosen)} pods"
+        pod: Object = chosen[0]
+        return pod
+
+    def _deployment(self, name: str) -> str:
+        return f"/apis/apps/v1/namespaces/{scenarios.NAMESPACE}/deployments/{name}"
+
+    def _lines(self, name: str) -> int:
+        log = self.node.truth / name
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+    @contextmanager
+    def _outage(self) -> Iterator[None]:
+        """Remember a span in which causes may stay unknown: Events come late and watches are cut."""
+        begin = time.time()
+        yield
+        self.outcome.outages.append((begin - 15, time.time() + 25))
+
+
+@contextmanager
+def _absent_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except RefusedError as refused:
+        if refused.status != 404:
+            raise
