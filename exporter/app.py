@@ -85,7 +85,11 @@ class Exporter:
         try:
             await self._connection.open()
             await self.server.start()
-            log.info("serving", port=self.server.port)
+        except BaseException:
+            await self._connection.close()
+            raise
+        log.info("serving", port=self.server.port)
+        try:
             self._spawn(self._keep_time())
             self._spawn(self._sync())
             yield self
