@@ -6,7 +6,9 @@ says where it was raised, but neither messages nor variables: they may hold what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 from typing import TypeVar
 
@@ -19,15 +21,17 @@ from exporter.lifecycle.observations import (
     Observation,
     PhaseChanged,
     RestartCountReset,
+    StartupFinished,
 )
 from exporter.lifecycle.records import Record
 from exporter.lifecycle.tracker import Tracker
 from exporter.logs import OnceAMinute, described
-from exporter.metrics.catalogue import ROWS
+from exporter.metrics.catalogue import FAMILY_NAMES, ROWS
 from exporter.metrics.exposition import exposition
+from exporter.metrics.families import Level
 from exporter.metrics.ledger import Ledger
 from exporter.metrics.own import Vitals, registry
-from exporter.metrics.rows import Rows
+from exporter.metrics.rows import Rows, Which, label_names
 from exporter.objects import Anything, Applied, Change, Deleted, Listed, Pod
 from exporter.vitals import CoreVitals, Delays
 
@@ -35,7 +39,11 @@ Arg = TypeVar("Arg")
 
 
 class Core:
-    """The product without a network. `birth_hold` and `retention` are seconds, times Unix seconds."""
+    """The product without a network. `birth_hold` and `retention` are seconds, times Unix seconds.
+
+    `pods`: which pods have rows; `drop`: a regular expression of families to leave out; `pod_labels`: keys of labels
+    to show; `histogram_levels`: on which accounts histograms are kept, where not as usual.
+    """
 
     def __init__(
         self,
@@ -44,12 +52,18 @@ class Core:
         birth_hold: float = 130.0,
         retention: float = 900.0,
         workload_label: str = "",
+        pods: Which = "all",
+        drop: str = "",
+        pod_labels: tuple[str, ...] = (),
+        histogram_levels: Mapping[str, Level] | None = None,
         listener: Callable[[Observation], None] | None = None,
     ) -> None:
         self.vitals = vitals or Vitals()
-        self.tracker = Tracker(self._deliver, workload_label)
-        self._ledger = Ledger(birth_hold, retention)
-        self._rows = Rows(ROWS)
+        self.tracker = Tracker(self._deliver, workload_label, pod_labels)
+        dropped = frozenset(name for name in FAMILY_NAMES if drop and re.fullmatch(drop, name))
+        self._ledger = Ledger(birth_hold, retention, histogram_levels, dropped)
+        self._rows = Rows(tuple(family for family in ROWS if family.name not in dropped), pods, pod_labels)
+        self._clashes = label_names(pod_labels).count(None)
         self._listener = listener
         self._own = registry(self.vitals)
         self._now = 0.0
@@ -58,7 +72,7 @@ class Core:
         self.vitals.objects = lambda: self.tracker.objects
         self.vitals.workloads = lambda: len(self._ledger)
         self.vitals.series = lambda: {"rows": self._rows.series, "ledger": self._ledger.series}
-        self.vitals.overflow = lambda: self._ledger.overflow
+        self.vitals.overflow = self._overflow
 
     @property
     def ready(self) -> bool:
@@ -83,6 +97,9 @@ class Core:
     def exposition(self, now: float, *, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[bytes]:
         """Blocks of the answer to a scrape; see `metrics.exposition`."""
         return exposition(self._rows, self._ledger, self._own, now, openmetrics=openmetrics, names=names)
+
+    def _overflow(self) -> Mapping[tuple[str, str], int]:
+        return self._ledger.overflow + Counter({("pod_labels", "label"): self._clashes})
 
     def _change(self, change: Applied[Anything] | Deleted[Anything]) -> None:
         changed = change.object
@@ -155,5 +172,7 @@ def count(vitals: CoreVitals, observation: Observation) -> None:
     elif isinstance(observation, PhaseChanged):
         vitals.unobserved_deletions += observation.unobserved
         vitals.clamped_durations["pod_phase_seconds_total"] += observation.clamped
+    elif isinstance(observation, StartupFinished):
+        vitals.clamped_durations["pod_startup_stage_seconds_total"] += observation.clamped
     elif isinstance(observation, RestartCountReset):
         vitals.restart_count_resets += 1

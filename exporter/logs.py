@@ -107,7 +107,7 @@ def _flat(struct: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, objec
 
 def described(error: BaseException) -> dict[str, object]:
     """What may be said of a fault: its type, and where it was raised, outermost call first; its text may quote data."""
-    where = [f"{frame.f_globals['__name__']}:{line}" for frame, line in walk_tb(error.__traceback__)]
+    where = [f"{frame.f_globals.get('__name__', 'row')}:{line}" for frame, line in walk_tb(error.__traceback__)]
     return {"error": type(error).__name__, "where": where}
 
 

@@ -337,7 +337,10 @@ class TestOwnNumbers:
     def test_a_duration_that_cannot_be_is_counted_as_clamped(self) -> None:
         core = begun(applied(pod(status={"phase": "Unknown"})))
         core.apply(applied(pod(metadata={"deletionTimestamp": at(-100), "deletionGracePeriodSeconds": 30})), NOW)
-        assert series(core, "pod_exporter_clamped_durations_total") == {"pod_phase_seconds_total": 1}
+        assert series(core, "pod_exporter_clamped_durations_total") == {
+            "pod_phase_seconds_total": 1,
+            "pod_startup_stage_seconds_total": 0,
+        }
 
     def test_the_number_of_series_is_that_of_the_lines(self) -> None:
         core = begun(*(applied(pod(f"web-{i}")) for i in range(3)))

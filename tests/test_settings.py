@@ -179,7 +179,7 @@ def test_a_mistake_on_the_command_line_is_one_line_that_names_the_flag(flags: li
         ("LOG__LEVLE", "info", "no such setting; did you mean POD_EXPORTER_LOG__LEVEL?"),
         ("WEB_LISTEN_ADDRESS", ":1", "no such setting; did you mean POD_EXPORTER_WEB__LISTEN_ADDRESS?"),
         ("WEB", "{", "no such setting"),
-        ("PORT", "9873", "no such setting"),
+        ("PORT", "9873", "no such setting; did you mean POD_EXPORTER_PODS?"),
         ("LEDGER__RETENTION", "soon", "should be a duration such as 130s, 2m or 1h30m"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeAlias
 
 from exporter.lifecycle.observations import ConditionChanged, Observation, PodRef
@@ -28,8 +29,14 @@ def applied(before: Known, pod: Pod, ref: PodRef, at: float, seen: list[Observat
         changed = old != c.status and (old is not None or c.status == "True")
         if changed and not (c.type == "Ready" and c.status == "False" and c.reason in ENDED):
             seen.append(ConditionChanged(at, ref, c.type, c.status, bounded(c.reason)))
-    after = tuple((c.type, c.status) for c in followed)
+    after = tuple([_pair(c.type, c.status) for c in followed])
     return before if after == before else after
+
+
+@lru_cache(maxsize=1024)
+def _pair(kind: str, status: str) -> tuple[str, str]:
+    """One object for all pods: there are few."""
+    return kind, status
 
 
 def _followed(c: Condition, pod: Pod) -> bool:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from exporter.lifecycle import images, loops
 from exporter.lifecycle.endings import (
     NOTHING,
+    ON_THE_WAY,
     SAID_BY_THE_API,
     ends_of,
     known,
@@ -39,8 +40,6 @@ from exporter.lifecycle.text import bounded, shared
 from exporter.lifecycle.times import unix
 from exporter.objects import ContainerSpec, ContainerState, ContainerStatus
 
-ON_THE_WAY = frozenset(("", "ContainerCreating", "PodInitializing"))
-"""Waiting reasons of every start: no trouble, so not counted (R9)."""
 CRASH_SIGNALS = frozenset((4, 5, 6, 7, 8, 11, 31))
 """ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: a process that dies of one while it is being stopped has crashed (R6)."""
 

@@ -18,6 +18,8 @@ SAID_BY_THE_API = {
     RESTARTING_ALL: "RestartAllContainers",
 }
 """Reasons of an end that are its cause, whatever else is known, and what they are called here (R5.1)."""
+ON_THE_WAY = frozenset(("", "ContainerCreating", "PodInitializing"))
+"""Waiting reasons of every start: no trouble, so not counted (R9)."""
 
 
 def ends_of(status: ContainerStatus, c: Container) -> list[Ending]:

@@ -124,3 +124,23 @@ class Record(Value, frozen=True):
     """When its latest trouble, a restart or a lost Ready, is ten minutes old."""
     gone_at: float = inf
     """When the last memory of a pod that is gone is dropped."""
+
+    @property
+    def unready_since(self) -> float | None:
+        """Since when it is not Ready, None while it is."""
+        return self.unready.since if self.unready is not None else None
+
+    @property
+    def was_ready(self) -> str:
+        """Whether the Ready that it lacks had been there, as a label says it."""
+        return "true" if self.unready is not None and self.unready.was_ready else "false"
+
+    @property
+    def deletion(self) -> float | None:
+        """When its deletion was asked for, None if it was not."""
+        return self.deletion_requested if self.deletion_requested < inf else None
+
+    @property
+    def bare(self) -> bool | None:
+        """True for an unmanaged pod, else None."""
+        return self.unmanaged or None

@@ -110,7 +110,13 @@ def _of_pod(spec: PodSpec, part: str) -> Amounts:
     if part == "requests" or total:
         overhead = _parsed(spec.overhead or {})
         _add(total, overhead if part == "requests" else {k: v for k, v in overhead.items() if k in total})
-    return tuple(sorted(total.items()))
+    return _one(tuple(sorted(total.items())))
+
+
+@lru_cache(maxsize=4096)
+def _one(amounts: Amounts) -> Amounts:
+    """One object for all pods that ask for the same."""
+    return amounts
 
 
 def _pod_level(spec: PodSpec, part: str) -> dict[str, float]:

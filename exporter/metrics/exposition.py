@@ -9,8 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
-from exporter.metrics.catalogue import COUNTERS, GAUGES
-from exporter.metrics.families import Family, header
+from exporter.metrics.families import Family, header, sample_names
 from exporter.metrics.ledger import Ledger
 from exporter.metrics.rows import Rows
 
@@ -28,18 +27,18 @@ def exposition(
 
     `names`: only these families, by family or sample name; empty for all. The last block of OpenMetrics is `END`.
     """
-    pods, accounts = rows.snapshot(), []
-    for rendered, account in enumerate(ledger.snapshot(), 1):
-        accounts.append(account.chunks(now))
-        if rendered % TURN == 0:
-            yield b""
-    tiers: tuple[tuple[tuple[Family, ...], list[tuple[bytes, ...]]], ...] = (
-        ((*COUNTERS, *GAUGES), accounts),
-        (rows.families, pods),
-    )
+    tiers: list[tuple[tuple[Family, ...], list[tuple[bytes, ...]]]] = []
+    for families, accounts in ledger.tiers():
+        chunks: list[tuple[bytes, ...]] = []
+        for rendered, account in enumerate(accounts, 1):
+            chunks.append(account.chunks(now))
+            if rendered % TURN == 0:
+                yield b""
+        tiers.append((families, chunks))
+    tiers.append((rows.families, rows.snapshot()))
     for families, chunks in tiers:
         for i, family in enumerate(families):
-            if _wanted(names, family.name, family.name.removesuffix("_total")):
+            if not names or not names.isdisjoint(sample_names(family)):
                 yield from _blocks(family, i, chunks, openmetrics=openmetrics)
     yield from _own(own, openmetrics=openmetrics, names=names)
     if openmetrics:

@@ -6,29 +6,41 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from exporter.lifecycle.observations import Observation
 
-Scope: TypeAlias = Literal["pod", "container", "ending"]
+Rows: TypeAlias = Literal["pod", "container", "ending", "loop"]
+Scope: TypeAlias = Literal["workload", "namespace", "node"]
+Level: TypeAlias = Literal["workload", "namespace", "off"]
+
+SCOPES: dict[Scope, tuple[str, ...]] = {
+    "workload": ("namespace", "workload_kind", "workload"),
+    "namespace": ("namespace", "workload_kind"),
+    "node": ("node",),
+}
+"""The labels of whose account a family is kept on."""
 
 
 class RowFamily(NamedTuple):
-    """One line for each pod, container or ending, rendered when a record changes.
+    """One line for each pod, container, ending or crash loop, rendered when a record changes.
 
-    `labels`: words `label` or `label=path`, read from what the scope names; `value`: a path, "" for 1, and no line
-    where it gives None.
+    `labels`: words `label` or `label=path`, read from what the scope names, from the record if the path begins with
+    `pod.` or `record.`; "*" for those that the settings allow. `value`: a path, "" for 1; no line where it gives None.
     """
 
     name: str
-    scope: Scope
+    scope: Rows
     help: str
     labels: str = ""
     value: str = ""
+    exact: str = "as of the newest update of the pod"
+    example: str = ""
 
 
 class CounterFamily(NamedTuple):
-    """Counts observations of one kind on the workload's account.
+    """Counts observations of one kind on an account.
 
-    `labels`: words `label` or `label=attribute` of the observation; `amount`: the attribute to add, "" for 1, nothing
-    is added where it is None. `bounds`: the label whose values are bounded, how many of them, and by which other
-    label they are counted apart ("" for all together).
+    `labels`: words `label`, `label=attribute` of the observation or `label=:text`; `amount`: the attribute to add, ""
+    for 1, nothing is added where it is None; `each`: an attribute of pairs (label value, amount), each of which is
+    added. `bounds`: the label whose values are bounded, how many of them, and by which other label they are counted
+    apart ("" for all together).
     """
 
     name: str
@@ -36,26 +48,60 @@ class CounterFamily(NamedTuple):
     help: str
     labels: str
     amount: str = ""
+    each: str = ""
     bounds: tuple[tuple[str, int, str], ...] = ()
+    scope: Scope = "workload"
+    exact: str = "exact while the watch is unbroken"
+    example: str = ""
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The labels behind the workload's own."""
-        return tuple(word.partition("=")[0] for word in self.labels.split())
+        """The labels behind those of the account."""
+        return _names(self.labels)
+
+
+class HistogramFamily(NamedTuple):
+    """Distributes an attribute of observations over buckets; fields as of `CounterFamily`.
+
+    `level`: on whose accounts it is kept unless `--metrics.histogram-level` says otherwise.
+    """
+
+    name: str
+    on: type[Observation]
+    help: str
+    labels: str
+    buckets: tuple[float, ...]
+    level: Level
+    amount: str = ""
+    each: str = ""
+    bounds: tuple[tuple[str, int, str], ...] = ()
+    exact: str = "exact while the watch is unbroken; API times are whole seconds"
+    example: str = ""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels behind those of the account."""
+        return _names(self.labels)
 
 
 class GaugeFamily(NamedTuple):
-    """A number of a workload's pods as they are now."""
+    """A number of a workload's pods as they are now; `labels` are those behind the workload's own."""
 
     name: str
     help: str
+    labels: tuple[str, ...] = ()
+    exact: str = "as of the newest updates of the pods"
+    example: str = ""
 
 
-Family: TypeAlias = RowFamily | CounterFamily | GaugeFamily
+Fed: TypeAlias = CounterFamily | HistogramFamily
+Family: TypeAlias = RowFamily | CounterFamily | HistogramFamily | GaugeFamily
 
 
 def metric_type(family: Family) -> str:
     """The type that both formats name; information is a gauge in both, so that one body serves both."""
+    if isinstance(family, HistogramFamily):
+        return "histogram"
     return "counter" if isinstance(family, CounterFamily) else "gauge"
 
 
@@ -70,9 +116,26 @@ def header(family: Family, *, openmetrics: bool) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def sample_names(family: Family) -> frozenset[str]:
+    """All names under which a family can be asked for."""
+    names = {family.name, family.name.removesuffix("_total")}
+    if isinstance(family, HistogramFamily):
+        names |= {f"{family.name}_{part}" for part in ("bucket", "sum", "count")}
+    return frozenset(names)
+
+
 def escape(text: object) -> str:
     """A label value as both formats want it."""
     text = str(text)
     if "\\" in text or '"' in text or "\n" in text:
         text = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
     return text
+
+
+def number(value: float) -> str:
+    """A sample's value: without a fraction if it has none."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _names(words: str) -> tuple[str, ...]:
+    return tuple(word.partition("=")[0] for word in words.split())

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.lifecycle.observations import Observation
-from exporter.metrics.catalogue import COUNTERS
+from exporter.metrics.catalogue import COUNTERS, HISTOGRAMS
 from exporter.vitals import (
     DELAY_BUCKETS,
     RELIST_REASONS,
@@ -36,10 +36,12 @@ from exporter.vitals import (
 EVENTS = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR", "LISTED")
 ROOMS = ("lifecycle", "listener")
 INFERRED = ("LivenessProbe", "StartupProbe")
-CLAMPED = ("pod_phase_seconds_total",)
+CLAMPED = ("pod_phase_seconds_total", "pod_startup_stage_seconds_total")
 BOUNDED = (
     ("all", "workload"),
-    *((family.name, label) for family in COUNTERS for label, _, _ in family.bounds),
+    ("all", "node"),
+    ("pod_labels", "label"),
+    *((family.name, label) for family in (*COUNTERS, *HISTOGRAMS) for label, _, _ in family.bounds),
 )
 
 Key = TypeVar("Key")

@@ -6,23 +6,50 @@ of 35 with attribute getters. Re-rendering only the families that changed was me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeAlias, cast
+import re
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+from typing import Literal, TypeAlias, cast
 
 from exporter.lifecycle.records import Record
-from exporter.metrics.families import RowFamily, escape
+from exporter.lifecycle.text import LIMIT
+from exporter.metrics.catalogue import INFO, LABELS
+from exporter.metrics.families import RowFamily, escape, number
 
 Row: TypeAlias = tuple[bytes, ...]
 """One chunk of lines a family, b"" for none."""
+Which: TypeAlias = Literal["all", "unhealthy", "none"]
 
 _SCOPES = {
     "pod": "for at, x in pod",
     "container": "for at, x in containers",
     "ending": "for at, c in containers if (x := c.ending)",
+    "loop": "for at, c in containers if (x := c.loop)",
 }
+_NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
-def compile_row(families: Iterable[RowFamily]) -> Callable[[Record], Row]:
+def label_names(keys: Sequence[str]) -> tuple[str | None, ...]:
+    """What the allowed pod labels are called; None for one whose name an earlier one has."""
+    names: list[str | None] = []
+    for key in keys:
+        name = f"label_{_NO_LABEL.sub('_', key)}"
+        names.append(None if name in names else name)
+    return tuple(names)
+
+
+def labels_of(names: tuple[str | None, ...]) -> Callable[[Record], str | None]:
+    """Make the function that gives a record's allowed labels as text, None if it has none of them."""
+
+    def labels(record: Record) -> str | None:
+        found = zip(names, record.labels, strict=False)
+        shown = [f',{name}="{escape(text[:LIMIT])}"' for name, text in found if name is not None and text is not None]
+        return "".join(shown) or None
+
+    return labels
+
+
+def compile_row(families: Iterable[RowFamily], allowed: Sequence[str] = ()) -> Callable[[Record], Row]:
     """Make the function that renders a record's row; nothing of the settings enters its source."""
     chunks = "".join(map(_chunk, families))
     source = (
@@ -32,20 +59,22 @@ def compile_row(families: Iterable[RowFamily]) -> Callable[[Record], Row]:
         ' containers = [(f\'{at},container="{e(c.name)}",container_type="{c.type}"\', c) for c in r.containers]\n'
         f" return ({chunks})\n"
     )
-    scope: dict[str, object] = {"__name__": __name__, "e": escape, "n": _number, "b": "".join}
+    scope: dict[str, object] = {"e": escape, "n": number, "b": "".join, "l": labels_of(label_names(allowed))}
     exec(compile(source, "<families>", "exec"), scope)  # noqa: S102 - the table above is its only input
     return cast("Callable[[Record], Row]", scope["row"])
 
 
 def _chunk(family: RowFamily) -> str:
+    scope, keep = _SCOPES[family.scope], ""
+    if family.labels == "*":
+        return f"b([f'{family.name}{{at}}{{t}}}}}} 1\\n' {scope} if (t := l(r)) is not None]).encode(),"
     labels = (label.partition("=") for label in family.labels.split())
     texts = "".join(f',{name}="{{e({_path(path or name)})}}"' for name, _, path in labels)
-    scope = _SCOPES[family.scope]
-    number, keep = "1", ""
+    value = "1"
     if family.value:
-        number = "{n(v)}"
+        value = "{n(v)}"
         keep = f"{' and' if ' if ' in scope else ' if'} (v := {_path(family.value)}) is not None"
-    return f"b([f'{family.name}{{at}}{texts}}}}} {number}\\n' {scope}{keep}]).encode(),"
+    return f"b([f'{family.name}{{at}}{texts}}}}} {value}\\n' {scope}{keep}]).encode(),"
 
 
 def _path(path: str) -> str:
@@ -53,16 +82,25 @@ def _path(path: str) -> str:
     return f"r.{path}" if path.startswith("pod.") else f"x.{path}"
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+def healthy(record: Record) -> bool:
+    """Whether a pod is as it should be, and has been so for a while."""
+    fine = (record.phase == "Running" and record.ready) or record.phase == "Succeeded"
+    calm = record.quiet_at == inf and record.deletion_requested == inf
+    return fine and calm and all(c.loop is None for c in record.containers)
 
 
 class Rows:
-    """The rows of all pods that are there, by namespace and name, as their labels are (R11)."""
+    """The rows of all pods that are there, by namespace and name, as their labels are (R11).
 
-    def __init__(self, families: tuple[RowFamily, ...]) -> None:
-        self.families = families
-        self._render = compile_row(families)
+    `which`: of all pods, of unhealthy ones (and pod_info of all), or none; `allowed`: keys of pod labels to show.
+    """
+
+    def __init__(self, families: tuple[RowFamily, ...], which: Which = "all", allowed: Sequence[str] = ()) -> None:
+        families = (*families, LABELS) if allowed else families
+        self.families = () if which == "none" else families
+        self._which = which
+        self._render = compile_row(self.families, allowed)
+        self._brief = compile_row([INFO] if INFO in self.families else [])
         self._rows: dict[str, Row] = {}
         self._uids: dict[str, str] = {}
         self.series = 0
@@ -70,6 +108,9 @@ class Rows:
 
     def render(self, record: Record) -> Row:
         """A record's row; what may fail on a record fails here, before anything is changed."""
+        if self._which == "unhealthy" and healthy(record):
+            info = self._brief(record)
+            return tuple([info[0] if family is INFO else b"" for family in self.families])
         return self._render(record)
 
     def put(self, record: Record, row: Row) -> None:
@@ -96,4 +137,4 @@ def _name(record: Record) -> str:
 
 
 def _lines(row: Row) -> int:
-    return b"".join(row).count(b"\n")
+    return sum([chunk.count(b"\n") for chunk in row])

@@ -4,6 +4,6 @@ No setting holds a secret, only paths to them, and no message quotes a value: it
 """
 
 from exporter.settings.loading import load
-from exporter.settings.model import Kube, Ledger, Log, Settings, Web
+from exporter.settings.model import Kube, Ledger, Log, Metrics, Settings, Web
 
-__all__ = ["Kube", "Ledger", "Log", "Settings", "Web", "load"]
+__all__ = ["Kube", "Ledger", "Log", "Metrics", "Settings", "Web", "load"]

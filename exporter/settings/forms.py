@@ -13,6 +13,7 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _DURATION = re.compile(rf"(?:{_AMOUNT.pattern})+", re.ASCII)
 _ADDRESS = re.compile(r"(\[[0-9a-f:.]+(%\w+)?\]|[\w.-]*):(?P<port>\d{1,5})", re.ASCII | re.IGNORECASE)
 _LARGEST_PORT = 65535
+_LEVEL = re.compile(r"pod_[a-z_]+=(workload|namespace|off)")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_KEY = re.compile(
     r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[a-z0-9]([-\w.]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE
@@ -55,6 +56,26 @@ def _label_key(key: str) -> str:
     return key
 
 
+def _label_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(map(_LABEL_KEY.fullmatch, keys)):
+        raise ValueError("should be keys of labels, separated by commas")
+    return tuple(dict.fromkeys(keys))
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error:
+        raise ValueError("should be a regular expression, such as pod_container_probe_.*") from None
+    return text
+
+
+def _levels(words: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(map(_LEVEL.fullmatch, words)):
+        raise ValueError("should be pairs such as pod_startup_duration_seconds=namespace, separated by commas")
+    return words
+
+
 def _address(address: str) -> str:
     match = _ADDRESS.fullmatch(address)
     if not match or int(match["port"]) > _LARGEST_PORT:
@@ -66,3 +87,6 @@ Duration = Annotated[float, BeforeValidator(seconds)]
 Namespaces = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items), AfterValidator(_namespaces)]
 LabelKey = Annotated[str, AfterValidator(_label_key)]
 Address = Annotated[str, AfterValidator(_address)]
+LabelKeys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items), AfterValidator(_label_keys)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Levels = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items), AfterValidator(_levels)]

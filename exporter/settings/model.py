@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.errors import SettingsError
-from exporter.settings.forms import Address, Duration, LabelKey, Namespaces
+from exporter.settings.forms import Address, Duration, LabelKey, LabelKeys, Levels, Namespaces, Pattern
 
 PREFIX = "POD_EXPORTER_"
 
@@ -69,6 +69,18 @@ class Ledger(Group):
         return value
 
 
+class Metrics(Group):
+    """What is exposed, and how finely."""
+
+    drop: Pattern = ""
+    """Regular expression of families to leave out, matched against whole names; they cost nothing then."""
+    pod_labels: LabelKeys = ()
+    """Keys of pod labels to show as pod_labels, separated by commas. Unset: none, and no such family."""
+    histogram_level: Levels = ()
+    """On whose accounts histograms are kept, as family=workload, family=namespace or family=off, separated by commas.
+    Workload is finest and dearest: a histogram is some ten series."""
+
+
 class Log(Group):
     """What is written to stderr."""
 
@@ -94,9 +106,13 @@ class Settings(BaseSettings):
     )
     config: Path | None = None
     """YAML file with these settings."""
+    pods: Literal["all", "unhealthy", "none"] = "all"
+    """Which pods have series of their own. unhealthy: those that are not running and ready or succeeded, are in a crash
+    loop, being deleted, or were in trouble within ten minutes, and pod_info of all."""
     kube: Kube = Kube()
     web: Web = Web()
     ledger: Ledger = Ledger()
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
     @classmethod

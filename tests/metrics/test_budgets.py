@@ -14,7 +14,7 @@ import pytest
 from exporter.core import Core
 from exporter.objects import Applied, Listed, Pod
 
-PODS, PER_WORKLOAD = 2000, 5
+PODS, PER_WORKLOAD = 2000, 10
 NOW = 1795381600.0
 DECODE = msgspec.json.Decoder(Pod).decode
 PROBES: dict[str, Any] = {f"{kind}Probe": {"httpGet": {"path": "/"}} for kind in ("liveness", "readiness", "startup")}
@@ -132,7 +132,7 @@ def simple(containers: tuple[str, ...] = ("main",)) -> Counter[str]:
     core.apply(Applied(DECODE(pod(0, containers, restarts=0))), NOW)
     lines = [line for line in scrape(core) if line.startswith("pod_") and not line.startswith("pod_exporter_")]
     assert sum(core.vitals.series().values()) == len(lines)
-    return Counter("rows" if 'pod="' in line else "ledger" for line in lines)
+    return Counter("rows" if 'pod="' in line else "ledger" if 'workload="' in line else "shared" for line in lines)
 
 
 def test_a_simple_pod_has_at_most_10_rows() -> None:

@@ -46,7 +46,8 @@ def test_a_help_text_is_one_paragraph_without_anything_that_the_formats_escape(f
 @pytest.mark.parametrize("family", COUNTERS, ids=lambda family: family.name)
 def test_a_counter_reads_only_fields_that_its_observation_has(family: CounterFamily) -> None:
     fields = {word.partition("=")[2] or word for word in family.labels.split()}
-    assert fields | ({family.amount} if family.amount else set()) <= set(family.on.__struct_fields__)
+    read = {field for field in (*fields, family.amount, family.each) if field and not field.startswith(":")}
+    assert read <= set(family.on.__struct_fields__)
 
 
 @pytest.mark.parametrize("family", COUNTERS, ids=lambda family: family.name)
@@ -68,7 +69,7 @@ def test_a_rows_labels_are_valid_and_none_stands_twice(family: RowFamily) -> Non
 def test_free_text_of_a_counter_is_bounded(family: CounterFamily) -> None:
     bounded = {label for label, _, _ in family.bounds}
     assert {"reason", "exit_code"} & set(family.label_names) <= bounded <= set(family.label_names)
-    assert all(apart in ("", *family.label_names) and limit == 20 for _, limit, apart in family.bounds)
+    assert all(apart in ("", *family.label_names) and limit in (20, 25) for _, limit, apart in family.bounds)
 
 
 def appeared(kind: ContainerType = "container", **probes: bool) -> ContainerAppeared:
@@ -98,7 +99,11 @@ def test_restarts_that_are_to_be_expected_are_born_with_the_container(
     assert restarts(seen) == reasons
 
 
-@pytest.mark.parametrize("kind", ["container", "init", "sidecar", "ephemeral"])
+def test_nothing_is_made_in_advance_for_a_debugging_session() -> None:
+    assert born_early(appeared("ephemeral")) == ()
+
+
+@pytest.mark.parametrize("kind", ["container", "init", "sidecar"])
 def test_an_oom_kill_of_any_container_has_its_series_from_the_start(kind: ContainerType) -> None:
     ends = [key for name, key in born_early(appeared(kind)) if name == "pod_container_terminations_total"]
     assert ends == [("main", kind, "OOMKilled", "137")]

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from exporter.lifecycle.observations import ContainerRestarted, ContainerTerminated, PhaseChanged, PodRef, Workload
 from exporter.lifecycle.records import Container, Record
-from exporter.metrics.catalogue import COUNTERS, GAUGES, ROWS
+from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS, ROWS
 from exporter.metrics.exposition import SLICE, TURN, exposition
 from exporter.metrics.ledger import Ledger
 from exporter.metrics.own import Vitals, registry
@@ -96,7 +96,10 @@ def test_the_lines_of_a_family_stand_together_below_its_header(body: Body, openm
             assert family not in seen
             seen.add(family)
         elif not line.startswith("#"):
-            assert re.split(r"[{ ]", line)[0] in (family, f"{family}_total")
+            assert re.split(r"[{ ]", line)[0] in {
+                family,
+                *(f"{family}_{part}" for part in ("total", "bucket", "sum", "count")),
+            }
     assert {f.name for f in ROWS} <= seen
 
 
@@ -141,7 +144,7 @@ def test_an_empty_cluster_still_gives_a_valid_answer_with_all_headers(parsed: Pa
     blocks = exposition(Rows(ROWS), Ledger(), CollectorRegistry(), 0.0, openmetrics=openmetrics, names=ALL)
     whole = b"".join(blocks)
     assert not parsed(whole, openmetrics)
-    assert whole.count(b"# TYPE ") == len(COUNTERS) + len(GAUGES) + len(ROWS)
+    assert whole.count(b"# TYPE ") == len(COUNTERS) + len(HISTOGRAMS) + len(GAUGES) + len(ROWS)
 
 
 @pytest.mark.parametrize(

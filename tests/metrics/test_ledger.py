@@ -22,11 +22,12 @@ from exporter.lifecycle.observations import (
 )
 from exporter.lifecycle.records import Record
 from exporter.metrics import ledger as module
-from exporter.metrics.catalogue import COUNTERS, GAUGES
+from exporter.metrics.accounts import Account
+from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS
 from exporter.metrics.ledger import Ledger
 
 MakeRecord: TypeAlias = Callable[..., Record]
-FAMILIES = [family.name for family in (*COUNTERS, *GAUGES)]
+FAMILIES = [family.name for family in (*COUNTERS, *HISTOGRAMS, *GAUGES)]
 WEB = Workload("shop", "Deployment", "web")
 W = 'namespace="shop",workload_kind="Deployment",workload="web"'
 MAIN = 'container="main",container_type="container"'
@@ -50,8 +51,18 @@ def appeared(of: Workload = WEB) -> Observation:
 
 def chunk(ledger: Ledger, family: str, now: float) -> str:
     """A family's lines of all accounts."""
-    index = FAMILIES.index(family)
-    return "".join(account.chunks(now)[index].decode() for account in ledger.snapshot())
+    return "".join(
+        account.chunks(now)[i].decode()
+        for families, accounts in ledger.tiers()
+        for i, one in enumerate(families)
+        if one.name == family
+        for account in accounts
+    )
+
+
+def accounts(ledger: Ledger) -> list[Account]:
+    """The accounts of workloads."""
+    return ledger.tiers()[0][1]
 
 
 def whole(ledger: Ledger, now: float) -> list[str]:
@@ -334,7 +345,7 @@ class TestBounds:
         ledger.expire(900)  # a
         for name in "de":
             ledger.add(restarted(of=Workload("shop", "Deployment", name)), 900.5)
-        names = [account.workload.name for account in ledger.snapshot()]
+        names = [account.name[2] for account in accounts(ledger)]
         assert sorted(names) == ["b", "d", "other"]
 
     def test_other_stays_until_the_last_workload_that_is_booked_there_closes(
@@ -351,7 +362,7 @@ class TestBounds:
         assert found == [[2], [2], []]
         for name in "de":
             ledger.add(restarted(of=Workload("shop", "Deployment", name)), 1000)
-        assert [account.workload.name for account in ledger.snapshot()] == ["d", "other"]
+        assert [account.name[2] for account in accounts(ledger)] == ["d", "other"]
 
     def test_a_workload_that_is_really_called_other_shares_that_account(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "WORKLOADS_PER_NAMESPACE", 1)
@@ -382,14 +393,11 @@ class TestBounds:
         self, observations: list[Observation], limit: int
     ) -> None:
         bounds = tuple(
-            f.family._replace(bounds=tuple((label, limit, apart) for label, _, apart in f.family.bounds))
-            for f in module._FEEDS
+            f._replace(bounds=tuple((label, limit, apart) for label, _, apart in f.bounds)) for f in COUNTERS
         )
-        feeds = tuple(f._replace(family=family) for f, family in zip(module._FEEDS, bounds, strict=True))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "WORKLOADS_PER_NAMESPACE", limit)
-            patch.setattr(module, "_FEEDS", feeds)
-            patch.setattr(module, "_BY_KIND", {f.family.on: (f,) for f in feeds})
+            patch.setattr(module, "COUNTERS", bounds)
             ledger = Ledger(0)
             for observation in observations:
                 ledger.add(observation, 0)
@@ -563,16 +571,16 @@ class TestGauges:
             assert sum(values(chunk(ledger, "pod_workload_ready_pods", now))) == ready_pods
             ledger.expire(now + 901)
             with_pods = {one.pod.workload for one in known.values()}
-            assert len(ledger._booked) == len(with_pods)
+            assert len(ledger._workloads._booked) == len(with_pods)
             assert len(ledger) <= len(with_pods)
 
 
 class TestRendering:
     def test_an_update_that_moves_no_pod_formats_nothing_anew(self, record: MakeRecord) -> None:
         ledger = Ledger(0)
-        before, after = record(node="n1"), record(node="n2")
+        before, after = record(newest=1.0), record(newest=2.0)
         ledger.track(None, before, 0)
-        (account,) = ledger.snapshot()
+        (account,) = accounts(ledger)
         chunks = account.chunks(0)
         ledger.track(before, after, 0)
         assert account.chunks(1) is chunks
@@ -585,5 +593,5 @@ class TestSeries:
         ledger.add(appeared(), 0)
         ledger.add(terminated("Error", "3"), 0)
         before = ledger.series
-        assert before == sum(text.count("\n") for text in whole(ledger, 0)) == 7
+        assert before == sum(text.count("\n") for text in whole(ledger, 0)) == 8
         assert ledger.series == before

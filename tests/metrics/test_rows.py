@@ -40,7 +40,10 @@ def test_pod_info_tells_where_a_pod_runs_and_what_it_belongs_to(record: MakeReco
 
 @pytest.mark.parametrize("phase", ["Pending", "ContainerCreating", "Running", "Succeeded", "Terminating"])
 def test_pod_status_tells_the_phase(record: MakeRecord, phase: str) -> None:
-    assert text(record(phase=phase), "pod_status") == f'pod_status{{namespace="shop",pod="web-1",phase="{phase}"}} 1\n'
+    assert (
+        text(record(phase=phase), "pod_status")
+        == f'pod_status{{namespace="shop",pod="web-1",phase="{phase}",status=""}} 1\n'
+    )
 
 
 @pytest.mark.parametrize(("ready", "number"), [(True, 1), (False, 0)])
@@ -83,19 +86,25 @@ def test_a_container_that_never_ended_has_no_last_termination(record: MakeRecord
 
 
 def test_a_pod_without_containers_has_only_its_own_lines(record: MakeRecord) -> None:
-    assert [chunk.count(b"\n") for chunk in Rows(ROWS).render(record())] == [1, 1, 1, 0, 0, 0]
+    assert [chunk.count(b"\n") for chunk in Rows(ROWS).render(record())] == [1, 1, 1, 1] + [0] * 12
 
 
 def test_every_free_text_of_a_row_is_escaped(record: MakeRecord, container: MakeContainer) -> None:
     part = container(
-        NASTY, state="waiting", reason=NASTY, ending=ending(cause=NASTY, exit_code=NASTY, reason="never shown")
+        NASTY,
+        image=NASTY,
+        image_id=NASTY,
+        state="waiting",
+        reason=NASTY,
+        ending=ending(cause=NASTY, exit_code=NASTY, reason="never shown"),
     )
     pod = record(
         NASTY, uid=NASTY, namespace=NASTY, kind=NASTY, of=NASTY, phase=NASTY, node=NASTY, qos_class=NASTY,
-        priority_class=NASTY, service_account=NASTY, containers=(part,),
+        priority_class=NASTY, service_account=NASTY, status=NASTY, containers=(part,),
     )  # fmt: skip
-    whole = b"".join(Rows(ROWS).render(pod)).decode()
-    assert whole.count("\n") == len(ROWS)
+    info = tuple(family for family in ROWS if not family.value)
+    whole = b"".join(Rows(info).render(pod)).decode()
+    assert whole.count("\n") == len(info)
     assert whole.replace(ESCAPED, "").count("\\") == 0
     fixed = {'container_type="container"', 'state="waiting"'}
     values = [label for line in whole.splitlines() for label in line[line.index("{") + 1 : -3].split(",")]
@@ -180,7 +189,7 @@ def test_the_number_of_series_is_right_after_any_puts_and_drops(
         pod = record(name, uid=uid, containers=parts)
         if put:
             rows.put(pod, rows.render(pod))
-            expected[name] = uid, 3 + number * (2 + ended)
+            expected[name] = uid, 4 + number * (4 + ended * 2)
         else:
             rows.drop(pod)
             if name in expected and expected[name][0] == uid:

@@ -1,0 +1,274 @@
+"""Accounts and the books that hold them: counters that outlive what made them.
+
+Every series begins at 0, is shown at 0 for the birth-hold, and at its true value afterwards, so that Prometheus sees
+the step from 0 even if the first event made the series: `increase()` misses it otherwise. What is shown is a function
+of state and time alone: two scrapers see the same, and a GET changes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+import msgspec
+
+from exporter.lifecycle.observations import Observation
+from exporter.metrics.families import Fed, HistogramFamily, escape, number
+
+OTHER = "other"
+Key: TypeAlias = tuple[str, ...]
+
+
+class Feed(NamedTuple):
+    """A family, ready for the hot path."""
+
+    position: int
+    family: Fed
+    samples: Callable[[Observation], Iterable[tuple[Key, float | None]]]
+    """Label values and amounts of an observation."""
+    labels: str
+    """Takes the values of the family's own labels."""
+
+
+def feeds_of(families: Iterable[Fed]) -> tuple[Feed, ...]:
+    """Families in the order in which an account keeps them."""
+    return tuple(
+        Feed(i, family, _samples(family), "".join(f',{name}="%s"' for name in family.label_names))
+        for i, family in enumerate(families)
+    )
+
+
+def _samples(family: Fed) -> Callable[[Observation], Iterable[tuple[Key, float | None]]]:
+    if family.each:
+        each = attrgetter(family.each)
+        return lambda observation: [((name,), amount) for name, amount in each(observation)]
+    labels = _getter([word.partition("=")[2] or word for word in family.labels.split()])
+    if not family.amount:
+        return lambda observation: (((labels(observation)), 1.0),)
+    amount = attrgetter(family.amount)
+    return lambda observation: (((labels(observation)), amount(observation)),)
+
+
+def _getter(paths: list[str]) -> Callable[[Observation], Any]:
+    """Label values as a tuple, which `attrgetter` gives from two paths on only; `:text` is the text itself."""
+    if len(paths) > 1 and not any(path.startswith(":") for path in paths):
+        return attrgetter(*paths)
+    getters = [_constant(path[1:]) if path.startswith(":") else attrgetter(path) for path in paths]
+    return lambda observation: tuple([get(observation) for get in getters])
+
+
+def _constant(text: str) -> Callable[[Observation], str]:
+    return lambda _: text
+
+
+class Series(msgspec.Struct, gc=False):
+    """One series: its label values, escaped, from when on (Unix seconds) it may be shown, and its true value.
+
+    `buckets`: of a histogram the count of each bucket, the last one open; of a counter none.
+    """
+
+    labels: Key
+    shown_from: float
+    value: float = 0.0
+    buckets: list[int] | None = None
+
+    def lines(self, feed: Feed, head: str, now: float) -> str:
+        """The lines to show at `now`."""
+        labels = head + feed.labels % self.labels
+        held = now < self.shown_from
+        if isinstance(feed.family, HistogramFamily):
+            return self._distribution(feed.family, labels, held=held)
+        return f"{feed.family.name}{{{labels}}} {'0' if held else number(self.value)}\n"
+
+    def _distribution(self, family: HistogramFamily, labels: str, *, held: bool) -> str:
+        total, lines = 0, []
+        for bound, count in zip((*map(float, family.buckets), "+Inf"), self.buckets or (), strict=True):
+            total += 0 if held else count
+            lines.append(f'{family.name}_bucket{{{labels},le="{bound}"}} {total}\n')
+        lines.append(f"{family.name}_sum{{{labels}}} {'0' if held else number(self.value)}\n")
+        lines.append(f"{family.name}_count{{{labels}}} {total}\n")
+        return "".join(lines)
+
+    def add(self, feed: Feed, amount: float) -> None:
+        """Count one observation."""
+        self.value += amount
+        if self.buckets is not None and isinstance(feed.family, HistogramFamily):
+            self.buckets[bisect_left(feed.family.buckets, amount)] += 1
+
+
+class Account:
+    """The series of one workload, namespace or node, by family and label values, and its lines as last rendered."""
+
+    __slots__ = ("_chunks", "_feeds", "_valid_until", "head", "name", "series_of", "sharers")
+
+    def __init__(self, name: Key, head: str, feeds: tuple[Feed, ...]) -> None:
+        self.name = name
+        self.head = head
+        self._feeds = feeds
+        self.series_of: dict[int, dict[Key, Series]] = {}
+        """By the position of a family; most accounts need few of them."""
+        self.sharers = 0
+        """How many are booked here: one, or several on an account `other`."""
+        self._chunks: tuple[bytes, ...] = ()
+        self._valid_until = -inf
+
+    @property
+    def lines(self) -> int:
+        """Lines that the account shows."""
+        return sum([_lines(self._feeds[i].family) * len(series) for i, series in self.series_of.items()])
+
+    def touch(self) -> None:
+        """Something changed: render again at the next scrape."""
+        self._valid_until = -inf
+
+    def admit(self, feed: Feed, key: Key) -> tuple[Key, list[str]]:
+        """Bound a new series' label values; gives the key to use and the labels that overflowed."""
+        names, overflown = feed.family.label_names, []
+        for label, limit, apart in feed.family.bounds:
+            at = names.index(label)
+            alike = names.index(apart) if apart else None
+            keys = [k for k in self.series_of.get(feed.position, ()) if alike is None or k[alike] == key[alike]]
+            known = {k[at] for k in keys} - {OTHER}
+            if key[at] not in known and len(known) >= limit:
+                key = (*key[:at], OTHER, *key[at + 1 :])
+                overflown.append(label)
+        return key, overflown
+
+    def chunks(self, now: float) -> tuple[bytes, ...]:
+        """The account's lines, one chunk a family; only what changed is formatted anew."""
+        if now >= self._valid_until:
+            self._chunks = tuple([chunk.encode() for chunk in self._render(now)])
+            held = (s.shown_from for series in self.series_of.values() for s in series.values() if s.shown_from > now)
+            self._valid_until = min(held, default=inf)
+        return self._chunks
+
+    def _render(self, now: float) -> Iterator[str]:
+        for feed in self._feeds:
+            series = self.series_of.get(feed.position)
+            yield "".join([one.lines(feed, self.head, now) for one in series.values()]) if series else ""
+
+
+def _lines(family: Fed) -> int:
+    return len(family.buckets) + 3 if isinstance(family, HistogramFamily) else 1
+
+
+A = TypeVar("A", bound=Account)
+
+
+class Book(Generic[A]):
+    """All accounts of one scope. `hold` and `retention` are seconds, times Unix seconds.
+
+    `within`: how many labels of a name name the group in which at most `limit` have accounts of their own; what is
+    beyond is booked under `other`, and stays there as long as its book is open.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Key, str, tuple[Feed, ...]], A],
+        labels: tuple[str, ...],
+        feeds: tuple[Feed, ...],
+        *,
+        hold: float,
+        retention: float,
+        limit: float = inf,
+        within: int = 0,
+    ) -> None:
+        self._make = make
+        self._labels = labels
+        self.feeds = feeds
+        self._hold = hold
+        self._retention = retention
+        self._limit = limit
+        self._within = within
+        self._booked: dict[Key, A] = {}
+        self._accounts: dict[Key, A] = {}
+        self._own: Counter[Key] = Counter()
+        self._pods: Counter[Key] = Counter()
+        self._idle: dict[Key, float] = {}
+        """When the books of those without pods close, oldest first."""
+        self.overflow: Counter[tuple[str, str]] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    def account(self, name: Key, now: float) -> A:
+        """Where `name` is booked."""
+        account = self._booked.get(name)
+        if account is None:
+            account = self._booked[name] = self._open(name)
+            self._idle[name] = now + self._retention
+        return account
+
+    def add(self, name: Key, feed: Feed, observation: Observation, now: float) -> None:
+        """Book an observation, which may be older than `now`: its series appear now."""
+        for key, amount in feed.samples(observation):
+            if amount is not None:
+                account = self.account(name, now)
+                account.touch()
+                self.series(account, feed, key, now).add(feed, amount)
+
+    def series(self, account: A, feed: Feed, key: Key, now: float) -> Series:
+        """The series of these label values, born now if there was none."""
+        known = account.series_of.setdefault(feed.position, {})
+        series = known.get(key)
+        if series is None:
+            key, overflown = account.admit(feed, key)
+            self.overflow.update((feed.family.name, label) for label in overflown)
+            series = known.get(key)
+        if series is None:
+            escaped = tuple(map(escape, key))
+            buckets = [0] * (len(feed.family.buckets) + 1) if isinstance(feed.family, HistogramFamily) else None
+            series = known[key] = Series(key if escaped == key else escaped, now + self._hold, 0.0, buckets)
+        return series
+
+    def come(self, name: Key, by: int, now: float) -> A:
+        """Let `by` pods come, or go if negative; the retention begins when the last one has gone."""
+        account = self.account(name, now)
+        self._pods[name] += by
+        self._idle.pop(name, None)
+        if not self._pods[name]:
+            del self._pods[name]
+            self._idle[name] = now + self._retention
+        return account
+
+    def expire(self, now: float) -> None:
+        """Close the accounts whose last pod went longer ago than the retention."""
+        while self._idle:
+            name, at = next(iter(self._idle.items()))
+            if at > now:
+                return
+            self._close(name)
+
+    def snapshot(self) -> list[A]:
+        """All accounts at this moment."""
+        return list(self._accounts.values())
+
+    def _open(self, name: Key) -> A:
+        group = name[: self._within]
+        shown = other = (*group, *[OTHER] * (len(name) - self._within))
+        if self._own[group] < self._limit:
+            shown = name
+        else:
+            self.overflow["all", self._labels[-1]] += 1
+        account = self._accounts.get(shown)
+        if account is None:
+            pairs = zip(self._labels, shown, strict=True)
+            head = ",".join(f'{label}="{escape(text)}"' for label, text in pairs)
+            account = self._accounts[shown] = self._make(shown, head, self.feeds)
+            self._own[group] += shown != other
+        account.sharers += 1
+        return account
+
+    def _close(self, name: Key) -> None:
+        del self._idle[name]
+        account = self._booked.pop(name)
+        account.sharers -= 1
+        if not account.sharers:
+            shown = account.name
+            group = shown[: self._within]
+            del self._accounts[shown]
+            self._own[group] -= shown != (*group, *[OTHER] * (len(shown) - self._within))

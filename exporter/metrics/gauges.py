@@ -1,0 +1,161 @@
+"""What a workload's pods are now, kept up to date pod by pod: counts, earliest times, and the newest pod's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import inf
+from typing import NamedTuple, TypeAlias
+
+from exporter.lifecycle.endings import ON_THE_WAY
+from exporter.lifecycle.observations import Workload
+from exporter.lifecycle.phases import TERMINAL
+from exporter.lifecycle.records import Record
+from exporter.lifecycle.resources import Amounts, ContainerShape, unit_of
+from exporter.metrics.accounts import Account, Feed, Key
+from exporter.metrics.catalogue import (
+    CONTAINER_LIMITS,
+    CONTAINER_REQUESTS,
+    GAUGES,
+    LIMITS,
+    LOOPING,
+    PERIOD,
+    PODS,
+    PROBES,
+    READY,
+    REQUESTS,
+    THRESHOLD,
+    TIMES,
+    UNSCHEDULABLE,
+    WAITING,
+)
+from exporter.metrics.families import GaugeFamily, escape, number
+
+NANO = 10**9
+"""Sums are kept in whole billionths, so that what comes and goes leaves no rounding error behind."""
+_STARTING, _UNREADY, _DEADLINE = TIMES
+_LABELS = {family.name: "".join(f',{label}="%s"' for label in family.labels) for family in GAUGES}
+_SUMS = frozenset((REQUESTS.name, LIMITS.name))
+Shapes: TypeAlias = tuple[tuple[str, str, ContainerShape], ...]
+
+
+class Presence(NamedTuple):
+    """Where and how one pod counts, comparable: as long as it is the same there is nothing to do."""
+
+    workload: Workload
+    node: str
+    counts: tuple[tuple[str, Key, int], ...]
+    times: tuple[tuple[str, Key, float], ...]
+    created: float
+    shapes: Shapes
+
+
+def presence_of(record: Record | None) -> Presence | None:
+    """How a pod counts, None where it does not: unknown yet, or gone."""
+    if record is None or record.pod.workload is None or record.gone_at < inf:
+        return None
+    shapes = tuple([(c.name, c.type, c.shape) for c in record.containers if c.type != "ephemeral"])
+    return Presence(
+        record.pod.workload, record.node, tuple(_counts(record)), tuple(_times(record)), record.created, shapes
+    )
+
+
+def _counts(record: Record) -> Iterator[tuple[str, Key, int]]:
+    yield PODS.name, (record.phase,), 1
+    if record.ready and record.phase == "Running":
+        yield READY.name, (), 1
+    for c in record.containers:
+        if c.state == "waiting" and c.reason not in ON_THE_WAY:
+            yield WAITING.name, (c.name, c.reason), 1
+        if c.loop is not None:
+            yield LOOPING.name, (c.name, c.type), 1
+    if record.blocked is not None and record.phase == "Pending":
+        yield UNSCHEDULABLE.name, (record.blocked.cause,), 1
+    if record.node and record.phase not in TERMINAL:
+        for family, amounts in ((REQUESTS.name, record.requests), (LIMITS.name, record.limits)):
+            for resource, amount in amounts:
+                yield family, (resource, unit_of(resource)), round(amount * NANO)
+
+
+def _times(record: Record) -> Iterator[tuple[str, Key, float]]:
+    if record.startup is not None and record.phase not in TERMINAL:
+        stage, since = record.startup.stage
+        yield _STARTING.name, (stage,), since
+    if record.unready is not None and record.unready.was_ready:
+        yield _UNREADY.name, (), record.unready.since
+    if record.phase == "Terminating" and record.deletion_requested < inf:
+        yield _DEADLINE.name, (), record.deletion_requested + record.grace
+
+
+class WorkloadAccount(Account):
+    """An account with the gauges of its workload."""
+
+    __slots__ = ("_newest", "_shapes", "counts", "gauges", "times")
+
+    def __init__(self, name: Key, head: str, feeds: tuple[Feed, ...], gauges: tuple[GaugeFamily, ...]) -> None:
+        super().__init__(name, head, feeds)
+        self.gauges = gauges
+        self.counts: dict[tuple[str, Key], int] = {}
+        self.times: dict[tuple[str, Key], dict[str, float]] = {}
+        self._newest = -inf
+        self._shapes: Shapes = ()
+
+    @property
+    def lines(self) -> int:
+        """Lines that the account shows."""
+        return super().lines + sum(chunk.count("\n") for chunk in self._gauges())
+
+    def move(self, pod: str, presence: Presence, by: int) -> None:
+        """Let one pod (its key) come, or go."""
+        self.touch()
+        self.counts.setdefault((READY.name, ()), 0)
+        for family, key, amount in presence.counts:
+            self.counts[family, key] = self.counts.get((family, key), 0) + by * amount
+        for family, key, at in presence.times:
+            known = self.times.setdefault((family, key), {})
+            if by > 0:
+                known[pod] = at
+            else:
+                known.pop(pod, None)
+        if by > 0 and presence.created >= self._newest:
+            self._newest, self._shapes = presence.created, presence.shapes
+
+    def emptied(self) -> None:
+        """The last pod has gone: nothing is configured any more."""
+        self._newest, self._shapes = -inf, ()
+        self.times.clear()
+
+    def _render(self, now: float) -> Iterator[str]:
+        yield from super()._render(now)
+        yield from self._gauges()
+
+    def _gauges(self) -> Iterator[str]:
+        """One chunk for each gauge family."""
+        lines: dict[str, list[str]] = {family.name: [] for family in self.gauges}
+        for name, key, value in (*self._counted(), *self._timed(), *self._shaped()):
+            if name in lines:
+                lines[name].append(f"{name}{{{self.head}{_LABELS[name] % tuple(map(escape, key))}}} {number(value)}\n")
+        for chunk in lines.values():
+            yield "".join(chunk)
+
+    def _counted(self) -> Iterator[tuple[str, Key, float]]:
+        for (family, key), amount in self.counts.items():
+            yield family, key, amount / NANO if family in _SUMS else amount
+
+    def _timed(self) -> Iterator[tuple[str, Key, float]]:
+        for (family, key), pods in self.times.items():
+            if pods:
+                yield family, key, min(pods.values())
+
+    def _shaped(self) -> Iterator[tuple[str, Key, float]]:
+        for name, kind, shape in self._shapes:
+            yield from _amounts(CONTAINER_REQUESTS.name, name, kind, shape.requests)
+            yield from _amounts(CONTAINER_LIMITS.name, name, kind, shape.limits)
+            for probe in shape.probes:
+                yield PROBES.name, (name, kind, probe.probe, probe.handler), 1
+                yield PERIOD.name, (name, kind, probe.probe), probe.period
+                yield THRESHOLD.name, (name, kind, probe.probe), probe.threshold
+
+
+def _amounts(family: str, name: str, kind: str, amounts: Amounts) -> Iterable[tuple[str, Key, float]]:
+    for resource, amount in amounts:
+        yield family, (name, kind, resource, unit_of(resource)), amount
