@@ -44,6 +44,7 @@ test-cluster: install ## run the tests against a real node (Debian, root; builds
 
 docs: install ## write the generated pages anew
 	$(BIN)/python -c 'from exporter.settings.reference import markdown; print(markdown(), end="")' > docs/configuration.md
+	$(BIN)/pod-exporter metrics > docs/metrics.md
 
 lock: install ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras \

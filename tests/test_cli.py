@@ -92,7 +92,7 @@ def test_check_config_says_that_good_settings_can_be_used(capsys: pytest.Capture
 def test_an_unknown_command_is_exit_code_2_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dmeo"]) == 2
     assert capsys.readouterr().err == (
-        "pod-exporter: no such command; did you mean demo?; commands are run, demo, check-config\n"
+        "pod-exporter: no such command; did you mean demo?; commands are run, demo, check-config, metrics\n"
     )
 
 

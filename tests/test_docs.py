@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from exporter import __version__
+from exporter.metrics.reference import markdown as metrics_page
 from exporter.settings.reference import SETTINGS, markdown
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +35,10 @@ def anchors(page: Path) -> set[str]:
 
 def test_the_page_on_configuration_is_what_the_settings_give() -> None:
     assert (ROOT / "docs/configuration.md").read_text() == markdown(), "write it anew: make docs"
+
+
+def test_the_page_on_metrics_is_what_the_catalogue_gives() -> None:
+    assert (ROOT / "docs/metrics.md").read_text() == metrics_page(), "write it anew: make docs"
 
 
 @pytest.mark.parametrize("requirement", list(requirements()), ids=str)

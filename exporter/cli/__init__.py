@@ -18,6 +18,7 @@ pod-exporter: remembers what happened to Kubernetes pods and tells Prometheus.
                                    the same with a simulated cluster: nothing else is needed
   pod-exporter check-config [settings]
                                    check the settings only: exit code 0, or 2 with a line for each mistake
+  pod-exporter metrics             print what every family means, as Markdown
   pod-exporter --version | --help
 
 Settings (each also as an environment variable or in the file of --config, see docs/configuration.md):
@@ -57,6 +58,15 @@ def _demo(words: Sequence[str]) -> int:
     return demo.run(words)
 
 
+def _metrics(words: Sequence[str]) -> int:
+    if words:
+        return _fail("metrics takes no settings", 2)
+    from exporter.metrics.reference import markdown  # noqa: PLC0415 - as above
+
+    sys.stdout.write(markdown())
+    return 0
+
+
 def _check_config(words: Sequence[str]) -> int:
     load(words)
     sys.stdout.write("the settings can be used\n")
@@ -69,4 +79,9 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"run": _run, "demo": _demo, "check-config": _check_config}
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "run": _run,
+    "demo": _demo,
+    "check-config": _check_config,
+    "metrics": _metrics,
+}
