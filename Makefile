@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check test-cluster docs lock clean
+.PHONY: help install demo test check test-cluster bench docs lock clean
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-cluster: install ## run the tests against a real node (Debian, root; builds
 	tests/cluster/install.sh
 	$(BIN)/python -m tests.cluster.build
 	POD_EXPORTER_CLUSTER=1 $(BIN)/python -m tests.cluster.box $(BIN)/python -m pytest tests/cluster $(ARGS)
+
+bench: install ## measure memory, CPU and latency beside what one would write with the usual libraries (ARGS="--quick")
+	$(BIN)/python -m tests.bench $(ARGS)
 
 docs: install ## write the generated pages anew
 	$(BIN)/python -c 'from exporter.settings.reference import markdown; print(markdown(), end="")' > docs/configuration.md

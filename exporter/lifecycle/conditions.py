@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from exporter.lifecycle.observations import ConditionChanged, Observation, PodRef
 from exporter.lifecycle.text import bounded
-from exporter.objects import Condition, Pod
+from exporter.objects import Pod
 
 TRACKED = frozenset(("Ready", "DisruptionTarget", "PodResizePending", "PodResizeInProgress", "AllContainersRestarting"))
 ENDED = frozenset(("PodCompleted", "PodFailed"))
@@ -22,23 +22,22 @@ def applied(before: Known, pod: Pod, ref: PodRef, at: float, seen: list[Observat
 
     A condition that disappears is forgotten.
     """
-    followed = [c for c in (pod.status.conditions if pod.status else None) or () if _followed(c, pod)]
+    gates = [gate.condition_type for gate in (pod.spec.readiness_gates if pod.spec else None) or ()]
+    conditions = (pod.status.conditions if pod.status else None) or ()
+    followed = [c for c in conditions if c.type in TRACKED or c.type in gates]
+    after = tuple([_pair(c.type, c.status) for c in followed])
+    if after == before:
+        return before
     statuses = dict(before)
     for c in followed:
         old = statuses.get(c.type)
         changed = old != c.status and (old is not None or c.status == "True")
         if changed and not (c.type == "Ready" and c.status == "False" and c.reason in ENDED):
             seen.append(ConditionChanged(at, ref, c.type, c.status, bounded(c.reason)))
-    after = tuple([_pair(c.type, c.status) for c in followed])
-    return before if after == before else after
+    return after
 
 
 @lru_cache(maxsize=1024)
 def _pair(kind: str, status: str) -> tuple[str, str]:
     """One object for all pods: there are few."""
     return kind, status
-
-
-def _followed(c: Condition, pod: Pod) -> bool:
-    gates = (pod.spec.readiness_gates if pod.spec else None) or ()
-    return c.type in TRACKED or any(gate.condition_type == c.type for gate in gates)

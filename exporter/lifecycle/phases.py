@@ -17,8 +17,10 @@ SLACK = 2.0
 
 def condition(pod: Pod, kind: str) -> Condition | None:
     """The condition of this type, None if the pod has none."""
-    conditions = pod.status.conditions if pod.status else None
-    return next((c for c in conditions or () if c.type == kind), None)
+    for c in (pod.status.conditions if pod.status else None) or ():  # a generator would cost twice as much
+        if c.type == kind:
+            return c
+    return None
 
 
 def phase_of(pod: Pod, before: str, deletion_requested: float) -> str:

@@ -6,7 +6,7 @@ from exporter.lifecycle.conditions import ENDED
 from exporter.lifecycle.observations import Observation, PodRef, ReadinessRegained, Value
 from exporter.lifecycle.phases import TERMINAL, condition
 from exporter.lifecycle.times import unix
-from exporter.objects import Condition, Pod, PodStatus
+from exporter.objects import Condition, ContainerStatus, Pod, PodSpec, PodStatus
 
 
 class Unready(Value, frozen=True):
@@ -53,6 +53,14 @@ def ready_before(pod: Pod) -> bool:
     return turned is not None and taken is not None and turned > taken
 
 
+def _serving(pod: Pod) -> list[ContainerStatus]:
+    """App containers and sidecars: those whose running makes the pod Ready."""
+    spec, status = pod.spec or PodSpec(), pod.status or PodStatus()
+    sidecars = {c.name for c in spec.init_containers or () if c.restart_policy == "Always"}
+    beside = [one for one in status.init_container_statuses or () if one.name in sidecars]
+    return [*(status.container_statuses or ()), *beside]
+
+
 def cause_of(pod: Pod, ready: Condition) -> str:
     """Why Ready was lost: probe, container_ended, readiness_gate, node_not_ready or other."""
     if ready.reason == "ReadinessGatesNotReady":
@@ -62,6 +70,5 @@ def cause_of(pod: Pod, ready: Condition) -> str:
         return "other" if ready.reason else "node_not_ready"
     if ready.reason != "ContainersNotReady":
         return "other"
-    statuses = (pod.status or PodStatus()).container_statuses or ()
-    running = all(status.state is not None and status.state.running is not None for status in statuses)
+    running = all(status.state is not None and status.state.running is not None for status in _serving(pod))
     return "probe" if running else "container_ended"

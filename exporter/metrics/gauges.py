@@ -59,6 +59,24 @@ def presence_of(record: Record | None) -> Presence | None:
     )
 
 
+def counts_alike(before: Record, after: Record) -> bool:
+    """Whether nothing that counts has changed: by far the most frequent case, told without making anything."""
+    return (
+        before.containers == after.containers
+        and before.phase == after.phase
+        and before.ready == after.ready
+        and before.node == after.node
+        and before.pod == after.pod
+        and before.gone_at == after.gone_at
+        and before.unready == after.unready
+        and before.startup == after.startup
+        and before.blocked == after.blocked
+        and before.deletion_requested == after.deletion_requested
+        and before.requests == after.requests
+        and before.limits == after.limits
+    )
+
+
 def _counts(record: Record) -> Iterator[tuple[str, Key, int]]:
     yield PODS.name, (record.phase,), 1
     if record.ready and record.phase == "Running":

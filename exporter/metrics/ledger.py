@@ -10,7 +10,7 @@ from exporter.lifecycle.records import Record
 from exporter.metrics.accounts import Account, Book, Feed, Key, feeds_of
 from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS, PODS, born_early
 from exporter.metrics.families import SCOPES, Family, Fed, GaugeFamily, Level, Scope
-from exporter.metrics.gauges import Presence, WorkloadAccount, presence_of
+from exporter.metrics.gauges import Presence, WorkloadAccount, counts_alike, presence_of
 
 WORKLOADS_PER_NAMESPACE = 500
 MOST_NODES = 5000
@@ -96,6 +96,8 @@ class Ledger:
 
     def track(self, before: Record | None, after: Record, now: float) -> None:
         """Keep the counts of pods that are there; `before` and `after` belong to one pod."""
+        if before is not None and counts_alike(before, after):
+            return
         was, present = presence_of(before), presence_of(after)
         if was == present:
             return
