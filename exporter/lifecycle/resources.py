@@ -7,7 +7,7 @@ Source: k8s.io/component-helpers/resource/helpers.go, 1.36.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -21,7 +21,7 @@ _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)(?:[eE]([+-]?\d+)|([numk
 _SUFFIX = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 _BINARY = {f"{prefix}i": 1024.0**power for power, prefix in enumerate("KMGTPE", 1)}
 POD_LEVEL = ("cpu", "memory")
-HANDLERS = (("http_get", "httpGet"), ("exec", "exec"), ("tcp_socket", "tcpSocket"), ("grpc", "grpc"))
+HANDLERS = ("httpGet", "exec", "tcpSocket", "grpc")
 
 
 class ProbeShape(Value, frozen=True):
@@ -61,82 +61,103 @@ def unit_of(resource: str) -> str:
     return "byte" if is_bytes else "integer"
 
 
-@lru_cache(maxsize=4096)
-def _shape(
-    requests: tuple[tuple[str, str], ...], limits: tuple[tuple[str, str], ...], probes: tuple[ProbeShape, ...]
-) -> ContainerShape:
-    return ContainerShape(_amounts(dict(requests)), _amounts(dict(limits)), probes)
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 
 def shape_of(spec: ContainerSpec) -> ContainerShape:
-    """One object for all containers that are configured alike."""
-    resources = spec.resources or Resources()
-    probes = (("liveness", spec.liveness_probe), ("readiness", spec.readiness_probe), ("startup", spec.startup_probe))
-    return _shape(
-        tuple(sorted((resources.requests or {}).items())),
-        tuple(sorted((resources.limits or {}).items())),
-        tuple(_probe(name, probe) for name, probe in probes if probe is not None),
+    """One object for all containers that are configured alike, found without parsing anything again."""
+    return _shape(*_pairs(spec.resources), spec.liveness_probe, spec.readiness_probe, spec.startup_probe)
+
+
+@lru_cache(maxsize=4096)
+def _shape(
+    requests: Pairs, limits: Pairs, liveness: Probe | None, readiness: Probe | None, startup: Probe | None
+) -> ContainerShape:
+    probes = (("liveness", liveness), ("readiness", readiness), ("startup", startup))
+    return ContainerShape(
+        _amounts(requests), _amounts(limits), tuple(_probe(name, probe) for name, probe in probes if probe is not None)
     )
+
+
+def _pairs(resources: Resources | None) -> tuple[Pairs, Pairs]:
+    if resources is None:
+        return (), ()
+    return tuple((resources.requests or {}).items()), tuple((resources.limits or {}).items())
+
+
+def _probe(name: str, probe: Probe) -> ProbeShape:
+    handlers = zip(HANDLERS, (probe.http_get, probe.exec, probe.tcp_socket, probe.grpc), strict=True)
+    handler = next((kind for kind, one in handlers if one is not None), "other")
+    return ProbeShape(name, handler, probe.period_seconds, probe.failure_threshold)
 
 
 def requested(spec: PodSpec) -> Amounts:
     """What the scheduler reserves for a pod."""
-    return _of_pod(spec, "requests")
+    return _sums(spec)[0]
 
 
 def limited(spec: PodSpec) -> Amounts:
     """The pod's limits, summed by the same rules; a resource that one of its containers leaves open has none."""
-    return _of_pod(spec, "limits")
+    return _sums(spec)[1]
 
 
-def _of_pod(spec: PodSpec, part: str) -> Amounts:
-    """Sum of app containers and sidecars, or the largest init container with the sidecars before it, plus overhead."""
-    total: dict[str, float] = {}
-    for container in spec.containers or ():
-        _add(total, _container(container, part))
-    sidecars: dict[str, float] = {}
-    largest: dict[str, float] = {}
-    for container in spec.init_containers or ():
-        own = _container(container, part)
-        if container.restart_policy == "Always":
-            _add(total, own)
-            _add(sidecars, own)
-            own = {}
-        at_once = dict(sidecars)
-        _add(at_once, own)
-        _raise(largest, at_once)
-    _raise(total, largest)
-    total |= _pod_level(spec, part)
-    if part == "requests" or total:
-        overhead = _parsed(spec.overhead or {})
-        _add(total, overhead if part == "requests" else {k: v for k, v in overhead.items() if k in total})
-    return _one(tuple(sorted(total.items())))
+def _sums(spec: PodSpec) -> tuple[Amounts, Amounts]:
+    """Requests and limits: summed once for all pods that are made alike."""
+    return _summed(
+        tuple([shape_of(c) for c in spec.containers or ()]),
+        tuple([(shape_of(c), c.restart_policy == "Always") for c in spec.init_containers or ()]),
+        tuple((spec.overhead or {}).items()),
+        *_pairs(spec.resources),
+    )
 
 
 @lru_cache(maxsize=4096)
-def _one(amounts: Amounts) -> Amounts:
-    """One object for all pods that ask for the same."""
-    return amounts
+def _summed(
+    apps: tuple[ContainerShape, ...],
+    inits: tuple[tuple[ContainerShape, bool], ...],
+    overhead: Pairs,
+    requests: Pairs,
+    limits: Pairs,
+) -> tuple[Amounts, Amounts]:
+    beside = _parsed(overhead)
+    reserved = _total([c.requests for c in apps], [(c.requests, sidecar) for c, sidecar in inits])
+    reserved |= _pod_level(requests)
+    _add(reserved, beside)
+    most = _total([c.limits for c in apps], [(c.limits, sidecar) for c, sidecar in inits])
+    most |= _pod_level(limits)
+    _add(most, {name: value for name, value in beside.items() if name in most})
+    return tuple(sorted(reserved.items())), tuple(sorted(most.items()))
 
 
-def _pod_level(spec: PodSpec, part: str) -> dict[str, float]:
+def _total(apps: list[Amounts], inits: list[tuple[Amounts, bool]]) -> dict[str, float]:
+    """App containers and sidecars together, or the largest init container with the sidecars before it."""
+    total: dict[str, float] = {}
+    for amounts in apps:
+        _add(total, dict(amounts))
+    sidecars: dict[str, float] = {}
+    largest: dict[str, float] = {}
+    for amounts, sidecar in inits:
+        at_once = dict(sidecars)
+        _add(at_once, dict(amounts))
+        if sidecar:
+            _add(total, dict(amounts))
+            sidecars = at_once
+        _raise(largest, at_once)
+    _raise(total, largest)
+    return total
+
+
+def _pod_level(pairs: Pairs) -> dict[str, float]:
     """KEP-2837: what is set for the pod as a whole replaces the sum; hugepages may be set there too."""
-    resources = spec.resources or Resources()
-    own = _parsed((resources.requests if part == "requests" else resources.limits) or {})
-    return {name: value for name, value in own.items() if name in POD_LEVEL or name.startswith("hugepages-")}
+    return {k: v for k, v in _parsed(pairs).items() if k in POD_LEVEL or k.startswith("hugepages-")}
 
 
-def _container(spec: ContainerSpec, part: str) -> Mapping[str, float]:
-    shape = shape_of(spec)
-    return dict(shape.requests if part == "requests" else shape.limits)
+def _amounts(pairs: Pairs) -> Amounts:
+    return tuple(sorted(_parsed(pairs).items()))
 
 
-def _amounts(texts: Mapping[str, str]) -> Amounts:
-    return tuple(sorted(_parsed(texts).items()))
-
-
-def _parsed(texts: Mapping[str, str]) -> dict[str, float]:
-    return {name: value for name, text in texts.items() if (value := quantity(text)) is not None}
+def _parsed(pairs: Pairs) -> dict[str, float]:
+    return {name: value for name, text in pairs if (value := quantity(text)) is not None}
 
 
 def _add(total: dict[str, float], amounts: Mapping[str, float]) -> None:
@@ -147,8 +168,3 @@ def _add(total: dict[str, float], amounts: Mapping[str, float]) -> None:
 def _raise(total: dict[str, float], least: Mapping[str, float]) -> None:
     for name, value in least.items():
         total[name] = max(total.get(name, 0.0), value)
-
-
-def _probe(name: str, probe: Probe) -> ProbeShape:
-    handlers: Iterable[str] = (text for attribute, text in HANDLERS if getattr(probe, attribute) is not None)
-    return ProbeShape(name, next(iter(handlers), "other"), probe.period_seconds, probe.failure_threshold)

@@ -20,6 +20,8 @@ from exporter.lifecycle.observations import Observation
 from exporter.metrics.families import Fed, HistogramFamily, escape, number
 
 OTHER = "other"
+ALL_CHANGED = -1
+"""All bits."""
 Key: TypeAlias = tuple[str, ...]
 
 
@@ -103,7 +105,7 @@ class Series(msgspec.Struct, gc=False):
 class Account:
     """The series of one workload, namespace or node, by family and label values, and its lines as last rendered."""
 
-    __slots__ = ("_chunks", "_feeds", "_valid_until", "head", "name", "series_of", "sharers")
+    __slots__ = ("_changed", "_chunks", "_feeds", "_valid_until", "head", "name", "series_of", "sharers")
 
     def __init__(self, name: Key, head: str, feeds: tuple[Feed, ...]) -> None:
         self.name = name
@@ -115,15 +117,17 @@ class Account:
         """How many are booked here: one, or several on an account `other`."""
         self._chunks: tuple[bytes, ...] = ()
         self._valid_until = -inf
+        self._changed = 0
+        """A bit for each family, by position, whose lines are to be formatted anew; a set would be GC's business."""
 
     @property
     def lines(self) -> int:
         """Lines that the account shows."""
         return sum([_lines(self._feeds[i].family) * len(series) for i, series in self.series_of.items()])
 
-    def touch(self) -> None:
-        """Something changed: render again at the next scrape."""
-        self._valid_until = -inf
+    def touch(self, position: int) -> None:
+        """A family changed: format its lines anew at the next scrape."""
+        self._changed |= 1 << position
 
     def admit(self, feed: Feed, key: Key) -> tuple[Key, list[str]]:
         """Bound a new series' label values; gives the key to use and the labels that overflowed."""
@@ -141,15 +145,23 @@ class Account:
     def chunks(self, now: float) -> tuple[bytes, ...]:
         """The account's lines, one chunk a family; only what changed is formatted anew."""
         if now >= self._valid_until:
-            self._chunks = tuple([chunk.encode() for chunk in self._render(now)])
+            self._changed = ALL_CHANGED
+        if self._changed or not self._chunks:
+            self._chunks = tuple(self._render(now))
+            self._changed = 0
             held = (s.shown_from for series in self.series_of.values() for s in series.values() if s.shown_from > now)
             self._valid_until = min(held, default=inf)
         return self._chunks
 
-    def _render(self, now: float) -> Iterator[str]:
+    def _render(self, now: float) -> Iterator[bytes]:
+        """A chunk for each family; the old one where nothing has changed."""
         for feed in self._feeds:
+            if self._chunks and not self._changed >> feed.position & 1:
+                yield self._chunks[feed.position]
+                continue
             series = self.series_of.get(feed.position)
-            yield "".join([one.lines(feed, self.head, now) for one in series.values()]) if series else ""
+            lines = [one.lines(feed, self.head, now) for one in series.values()] if series else ()
+            yield "".join(lines).encode()
 
 
 def _lines(family: Fed) -> int:
@@ -208,7 +220,7 @@ class Book(Generic[A]):
         for key, amount in feed.samples(observation):
             if amount is not None:
                 account = self.account(name, now)
-                account.touch()
+                account.touch(feed.position)
                 self.series(account, feed, key, now).add(feed, amount)
 
     def series(self, account: A, feed: Feed, key: Key, now: float) -> Series:

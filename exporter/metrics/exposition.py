@@ -30,6 +30,8 @@ def exposition(
     tiers: list[tuple[tuple[Family, ...], list[tuple[bytes, ...]]]] = []
     for families, accounts in ledger.tiers():
         chunks: list[tuple[bytes, ...]] = []
+        if not any(_wanted(names, *sample_names(family)) for family in families):
+            continue
         for rendered, account in enumerate(accounts, 1):
             chunks.append(account.chunks(now))
             if rendered % TURN == 0:
@@ -38,7 +40,7 @@ def exposition(
     tiers.append((rows.families, rows.snapshot()))
     for families, chunks in tiers:
         for i, family in enumerate(families):
-            if not names or not names.isdisjoint(sample_names(family)):
+            if _wanted(names, *sample_names(family)):
                 yield from _blocks(family, i, chunks, openmetrics=openmetrics)
     yield from _own(own, openmetrics=openmetrics, names=names)
     if openmetrics:

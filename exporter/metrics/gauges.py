@@ -35,6 +35,8 @@ NANO = 10**9
 _STARTING, _UNREADY, _DEADLINE = TIMES
 _LABELS = {family.name: "".join(f',{label}="%s"' for label in family.labels) for family in GAUGES}
 _SUMS = frozenset((REQUESTS.name, LIMITS.name))
+GAUGES_CHANGED = 63
+"""The position that all gauges of an account share."""
 Shapes: TypeAlias = tuple[tuple[str, str, ContainerShape], ...]
 
 
@@ -120,11 +122,13 @@ class WorkloadAccount(Account):
     @property
     def lines(self) -> int:
         """Lines that the account shows."""
-        return super().lines + sum(chunk.count("\n") for chunk in self._gauges())
+        shown = {family.name for family in self.gauges}
+        now = (*self._counted(), *self._timed(), *self._shaped())
+        return super().lines + sum([name in shown for name, _, _ in now])
 
     def move(self, pod: str, presence: Presence, by: int) -> None:
         """Let one pod (its key) come, or go."""
-        self.touch()
+        self.touch(GAUGES_CHANGED)
         self.counts.setdefault((READY.name, ()), 0)
         for family, key, amount in presence.counts:
             self.counts[family, key] = self.counts.get((family, key), 0) + by * amount
@@ -141,10 +145,14 @@ class WorkloadAccount(Account):
         """The last pod has gone: nothing is configured any more."""
         self._newest, self._shapes = -inf, ()
         self.times.clear()
+        self.touch(GAUGES_CHANGED)
 
-    def _render(self, now: float) -> Iterator[str]:
+    def _render(self, now: float) -> Iterator[bytes]:
         yield from super()._render(now)
-        yield from self._gauges()
+        if self._chunks and not self._changed >> GAUGES_CHANGED & 1:
+            yield from self._chunks[len(self._feeds) :]
+        else:
+            yield from (chunk.encode() for chunk in self._gauges())
 
     def _gauges(self) -> Iterator[str]:
         """One chunk for each gauge family."""

@@ -139,7 +139,7 @@ class Ledger:
         account = self._workloads.account(name, now)
         for family, key in born_early(seen):
             if (feed := self._early.get(family)) is not None:
-                account.touch()
+                account.touch(feed.position)
                 self._workloads.series(account, feed, key, now)
 
 
