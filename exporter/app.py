@@ -160,7 +160,6 @@ class Exporter:
         for reflector in reflectors:
             self._spawn(reflector.run())
         await _until(lambda: vitals.synced and self.core.ready)
-        gc.collect()
         gc.freeze()  # what has come so far mostly stays: no collection looks at it again
         self._unready = ""
         log.info("ready", **self.vitals.objects())

@@ -40,9 +40,16 @@ class Api:
         self.server, self.ca, self.token = server, ca, token
         self._tls = ssl.create_default_context(cafile=str(ca))
 
-    def request(self, method: str, path: str, body: Any = None, media: str = "application/json") -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        media: str = "application/json",
+        accept: str = "application/json",
+    ) -> Any:
         """Send one request; the answer is decoded JSON, or text where it is none."""
-        with self._open(method, path, body, media) as response:
+        with self._open(method, path, body, media, accept) as response:
             text = response.read()
         try:
             return json.loads(text)
@@ -78,9 +85,9 @@ class Api:
         with self._open("GET", f"{path}?{urlencode({'watch': '1', **query})}", None, "") as response:
             yield from response
 
-    def _open(self, method: str, path: str, body: Any, media: str) -> Any:
+    def _open(self, method: str, path: str, body: Any, media: str, accept: str = "application/json") -> Any:
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "Content-Type": media}
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": accept, "Content-Type": media}
         request = Request(self.server + path, data, headers, method=method)
         try:
             return urlopen(request, timeout=60, context=self._tls)
