@@ -15,6 +15,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.app import Exporter
+from exporter.metrics.catalogue import FAMILY_NAMES
 from exporter.settings import load
 from exporter.simulator import Simulation, demo
 
@@ -103,8 +104,24 @@ async def test_every_count_equals_the_truth_of_ten_busy_minutes(cluster: Simulat
         await caught_up(exporter, cluster)
         for family, (book, labels) in FAMILIES.items():
             assert await counted(exporter, family, labels) == known(getattr(cluster.truth, book)), family
+        await asyncio.sleep(5.5)  # for so long a lost readiness waits for its neighbours (R7)
+        losses = await counted(exporter, "pod_container_readiness_losses", (*OWNER, "container", "container_type"))
+        assert losses == known(cluster.truth.readiness_losses)
+        assert losses
         reasons = {key[5] for key in cluster.truth.restarts}
         assert {"OOMKilled", "Error", "LivenessProbe", "StartupProbe", "StartError"} <= reasons
+
+
+async def test_the_demo_shows_every_family_within_two_minutes(tmp_path: Path) -> None:
+    not_shown = {"pod_in_place_restarts_total", "pod_labels"}  # no story of it yet; only if labels are allowed
+    shown: set[str] = set()
+    async with Simulation(seed=1, scenario=demo) as simulation, exporter_of(simulation, tmp_path) as exporter:
+        for _ in range(24):
+            await live(simulation, 5)
+            await asyncio.sleep(0.3)
+            for name, samples in (await scrape(exporter)).items():
+                shown |= {name, f"{name}_total"} if any(value for _, value in samples) else set()
+    assert FAMILY_NAMES - shown == not_shown
 
 
 async def test_gauges_show_the_pods_that_are_there_now(cluster: Simulation, tmp_path: Path) -> None:

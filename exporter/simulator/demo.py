@@ -129,6 +129,9 @@ def llm(cluster: Cluster) -> None:
     TrainingJob(cluster, "llm", "llama-finetune", Template((trainer,), restart_policy="OnFailure", grace_seconds=8))
     too_big = Container("server", f"{_REGISTRY}/llm/vllm-openai:0.11.0", requests={"cpu": "500"})
     bare_pod(cluster, "llm", "llama-405b", Template((too_big,), unschedulable=True))
+    typo = Container("server", "registry.invalid/llm/vlm-openai:0.11.0", pull_failures=float("inf"))
+    playground = bare_pod(cluster, "llm", "playground", Template((typo,), grace_seconds=5))
+    cluster.clock.after(75, partial(cluster.delete_pod, playground))  # given up: a start that failed
     bare_pod(cluster, "llm", f"notebook-{cluster.suffix()}", template(app("jupyter", probe=False)), folded="notebook")
 
 
