@@ -7,9 +7,10 @@ says where it was raised, but neither messages nor variables: they may hold what
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
+from time import monotonic
 from typing import TypeVar
 
 import structlog
@@ -36,6 +37,8 @@ from exporter.objects import Anything, Applied, Change, Deleted, Listed, Pod
 from exporter.vitals import CoreVitals, Delays
 
 Arg = TypeVar("Arg")
+SLICE = 0.02
+"""Seconds of work after which others get their turn: thousands of pods may go in one list."""
 
 
 class Core:
@@ -67,6 +70,8 @@ class Core:
         self._listener = listener
         self._own = registry(self.vitals)
         self._now = 0.0
+        self._missing: deque[str] = deque()
+        """Keys of pods whose deletion a list has revealed and that is still to be told."""
         self._log = OnceAMinute(structlog.stdlib.get_logger(__name__))
         self.vitals.core.delays["pods"] = Delays()
         self.vitals.objects = lambda: self.tracker.objects
@@ -87,12 +92,18 @@ class Core:
         else:
             self._guard(self._change, change)
 
-    def elapse(self, now: float) -> None:
-        """Let time do its work: waits end, memories are dropped, accounts close."""
+    def elapse(self, now: float) -> bool:
+        """Let time do its work for a slice: waits end, memories are dropped, accounts close; whether more is due."""
         self._now = now
-        for key in list(self.tracker.due(now)):
+        until = monotonic() + SLICE
+        if self._vanish(until):
+            return True
+        for key in self.tracker.due(now):
             self._guard(lambda key: self.tracker.elapsed(key, now), key)
+            if monotonic() >= until:
+                return True
         self._ledger.expire(now)
+        return False
 
     def exposition(self, now: float, *, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[bytes]:
         """Blocks of the answer to a scrape; see `metrics.exposition`."""
@@ -117,8 +128,16 @@ class Core:
         if change.of is not Pod:
             self.tracker.owners_listed(change)
             return
-        for key in self.tracker.missing(change):
-            self._guard(lambda key: self.tracker.vanished(key, self._now), key)
+        self._missing.extend(self.tracker.missing(change))
+        self._vanish(monotonic() + SLICE)
+
+    def _vanish(self, until: float) -> bool:
+        """Tell the deletions that a list has revealed, until the slice is over; whether some are left."""
+        while self._missing:
+            self._guard(lambda key: self.tracker.vanished(key, self._now), self._missing.popleft())
+            if monotonic() >= until:
+                break
+        return bool(self._missing)
 
     def _guard(self, action: Callable[[Arg], None], argument: Arg) -> None:
         """The blast door: one odd object must not stop the stream."""

@@ -349,6 +349,18 @@ class TestOwnNumbers:
         assert series(core, "pod_exporter_series") == {"rows": rows, "ledger": len(lines) - rows}
 
 
+def test_many_deletions_at_once_are_told_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.core.SLICE", 0.0)
+    core = Core(birth_hold=0)
+    core.apply(Listed(Pod, "", frozenset(), NOW), NOW)
+    for i in range(3):
+        core.apply(applied(pod(metadata={"name": f"web-{i}", "uid": f"u{i}"})), NOW)
+    core.apply(Listed(Pod, "", frozenset(), NOW), NOW + 1)
+    assert core.vitals.core.unobserved_deletions == 1
+    assert [core.elapse(NOW + 1), core.elapse(NOW + 1)] == [True, False]
+    assert core.vitals.core.unobserved_deletions == 3
+
+
 class TestBlastDoor:
     def test_an_object_that_breaks_a_rule_is_counted_and_others_go_on(self) -> None:
         core = begun(poison(pod("bad")), applied(pod("good")))

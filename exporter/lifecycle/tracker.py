@@ -102,9 +102,10 @@ class Tracker:
         return [r.key for r in records if _within(listed, r.pod.namespace) and r.pod.uid not in listed.uids]
 
     def vanished(self, key: str, now: float) -> None:
-        """A pod's deletion was not observed: a list revealed it."""
-        record = self._records[key]
-        self._remember(record, *pods.deleted(record, now, unobserved=True))
+        """A pod's deletion was not observed: a list revealed it, and nothing else has told it since."""
+        record = self._records.get(key)
+        if record is not None and record.gone_at == inf:
+            self._remember(record, *pods.deleted(record, now, unobserved=True))
 
     def owner(self, owner: Owner) -> None:
         """A ReplicaSet or Job as it is now; pods that waited for it are told."""
