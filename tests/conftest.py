@@ -10,7 +10,7 @@ import pytest
 def no_stray_loop() -> Iterator[None]:
     """Set a loop before anybody asks for the current one, and close it.
 
-    pytest-asyncio and looptime ask when none is set; Python before 3.14 then makes one that nobody closes, and its
+    pytest-asyncio asks when none is set; Python before 3.14 then makes one that nobody closes, and its
     ResourceWarning would fail whichever test the garbage collector runs in.
     """
     loop = asyncio.new_event_loop()
