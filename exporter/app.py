@@ -13,20 +13,17 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import cast
 
 import structlog
 
 from exporter import logs
 from exporter.core import Core
-from exporter.errors import SettingsError
 from exporter.kube.access import Access
 from exporter.kube.connection import Connection
 from exporter.kube.reflector import Reflector
 from exporter.kube.resources import JOBS, PODS, REPLICASETS, Resource
 from exporter.lifecycle.problems import is_problem
-from exporter.metrics.catalogue import HISTOGRAMS
-from exporter.metrics.families import Level
+from exporter.metrics.ledger import levels_of
 from exporter.metrics.own import Vitals
 from exporter.settings import Settings
 from exporter.vitals import LoopVitals, WatchVitals
@@ -39,17 +36,6 @@ TICK = 0.25
 LAG_WINDOW = 10.0
 
 log = structlog.get_logger(__name__)
-
-
-def levels_of(words: tuple[str, ...]) -> dict[str, Level]:
-    """Read `family=level`; raise SettingsError for a family that is no histogram."""
-    levels = {name: cast("Level", level) for name, _, level in (word.partition("=") for word in words)}
-    known = {family.name for family in HISTOGRAMS}
-    if unknown := sorted(levels.keys() - known):
-        raise SettingsError(
-            f"--metrics.histogram-level: no histogram {unknown[0]}; there are {', '.join(sorted(known))}"
-        )
-    return levels
 
 
 def run(settings: Settings) -> int:

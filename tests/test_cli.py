@@ -210,3 +210,9 @@ def test_a_taken_port_is_one_line_and_exit_code_1(command: str, tmp_path: Path) 
     assert done.stderr == (
         f"pod-exporter: cannot listen on {address}: Address already in use; choose another --web.listen-address\n"
     )
+
+
+def test_check_config_knows_which_histograms_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-config", "--metrics.histogram-level=pod_startup_duration_seconds=off"]) == 0
+    assert main(["check-config", "--metrics.histogram-level=pod_restarts=off"]) == 2
+    assert "no histogram pod_restarts" in capsys.readouterr().err

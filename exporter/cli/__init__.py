@@ -68,7 +68,10 @@ def _metrics(words: Sequence[str]) -> int:
 
 
 def _check_config(words: Sequence[str]) -> int:
-    load(words)
+    settings = load(words)
+    from exporter.metrics.ledger import levels_of  # noqa: PLC0415 - as above
+
+    levels_of(settings.metrics.histogram_level)
     sys.stdout.write("the settings can be used\n")
     return 0
 

@@ -130,15 +130,11 @@ def applied(record: Record, pod: Pod, now: float, *, gap: bool, baseline: bool =
 
 def deleted(record: Record, now: float, *, unobserved: bool) -> Step:
     """The pod is gone (R11); `unobserved`: only a list told. Its record lingers, without containers."""
-    look = Look(now, record.pod)
     seen: list[Observation] = []
     if not record.mirror:  # deleting the API's picture of a static pod stops nothing
-        seen += [o for c in record.containers for o in containers.lost(c, look)]
-    for c in record.containers:
-        if c.lost_at < inf:
-            seen.append(containers.readiness_lost(c, now, record.pod, "container"))
-        _loop_over(c, now, record.pod, seen)
-    seen += course.gone(record, now, unobserved=unobserved)
+        for c in record.containers:
+            _gone(c, now, record.pod, seen)
+        seen += course.gone(record, now, unobserved=unobserved)
     change = _phase_changed(record, DELETED, now, now)
     seen.append(replace(change, unobserved=unobserved))
     kept = record.containers if record.mirror else ()
@@ -191,6 +187,14 @@ def _elapsed(c: Container, pod: PodRef, now: float, flipped: float, seen: list[O
         loops.ended(c.loop, c.loop.running_since, containers.place_of(c, now, pod), seen)
         c = replace(c, loop=None)
     return c
+
+
+def _gone(c: Container, now: float, pod: PodRef, seen: list[Observation]) -> None:
+    """What the end of the pod means for a container: its run, its readiness and its crash loop are over."""
+    seen += containers.lost(c, Look(now, pod))
+    if c.lost_at < inf:
+        seen.append(containers.readiness_lost(c, now, pod, "container"))
+    _loop_over(c, now, pod, seen)
 
 
 def _loop_over(c: Container, now: float, pod: PodRef, seen: list[Observation]) -> Container:

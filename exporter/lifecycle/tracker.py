@@ -21,6 +21,8 @@ from exporter.lifecycle.phases import SLACK
 from exporter.lifecycle.records import Record
 from exporter.objects import Job, Listed, Owner, Pod, ReplicaSet
 
+FLIPPED = 60.0
+"""Seconds for which it is remembered that a node's containers lost readiness together; nodes come and go."""
 MOST_WORKLOADS = 20_000
 """Workloads whose templates are remembered; a rollout of one that was forgotten is taken for its first."""
 
@@ -192,7 +194,8 @@ class Tracker:
             self._note_template(after)
         for c in after.containers:
             if c.lost_at < inf and all(probe.probe != "readiness" for probe in c.shape.probes):
-                self._flipped[after.node] = c.lost_at
+                recent = {node: at for node, at in self._flipped.items() if at > c.lost_at - FLIPPED}
+                self._flipped = {**recent, after.node: c.lost_at}
 
     def _rolled_out(self, record: Record) -> bool:
         """Whether the template is not among the workload's last ten; the workload's first one is none."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import cast
 
+from exporter.errors import SettingsError
 from exporter.lifecycle.observations import ContainerAppeared, ContainerRestarted, Observation, Workload
 from exporter.lifecycle.records import Record
 from exporter.metrics.accounts import Account, Book, Feed, Key, feeds_of
@@ -14,6 +16,17 @@ from exporter.metrics.gauges import Presence, WorkloadAccount, counts_alike, pre
 
 WORKLOADS_PER_NAMESPACE = 500
 MOST_NODES = 5000
+
+
+def levels_of(words: tuple[str, ...]) -> dict[str, Level]:
+    """Read `family=level`; raise SettingsError for a family that is no histogram."""
+    levels = {name: cast("Level", level) for name, _, level in (word.partition("=") for word in words)}
+    known = {family.name for family in HISTOGRAMS}
+    if unknown := sorted(levels.keys() - known):
+        raise SettingsError(
+            f"--metrics.histogram-level: no histogram {unknown[0]}; there are {', '.join(sorted(known))}"
+        )
+    return levels
 
 
 def name_of(workload: Workload) -> Key:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics import catalogue
 from tests.cluster import scenarios
 from tests.cluster.api import Object
 from tests.cluster.node import Node
@@ -23,12 +22,6 @@ from tests.cluster.truth import Key, Truth, Workload, workload_of
 pytestmark = pytest.mark.cluster
 RESTARTS = "pod_container_restarts_total"
 TRANSITIONS = "pod_phase_transitions_total"
-
-
-def built(family: str) -> pytest.MarkDecorator:
-    """Expects failure as long as the catalogue lacks a family, and no longer."""
-    names = {known.name for known in (*catalogue.COUNTERS, *catalogue.GAUGES)}
-    return pytest.mark.xfail(family not in names, reason=f"{family} is designed, not built yet")
 
 
 def needs_events(container: tuple[str, str]) -> list[pytest.MarkDecorator]:
@@ -160,7 +153,6 @@ def phase_of(pod: Object) -> str:
     return "ContainerCreating" if phase == "Pending" and "nodeName" in pod["spec"] else phase
 
 
-@built("pod_disruptions_total")
 @pytest.mark.parametrize(
     ("workload", "reason"),
     [("evicted", "EvictionByEvictionAPI"), ("hoarder", "LocalStorageLimit"), ("deadline", "DeadlineExceeded")],
@@ -169,19 +161,16 @@ def test_disruptions_have_their_reason(outcome: Outcome, workload: str, reason: 
     assert outcome.gone.by("reason", "pod_disruptions_total", workload=workload) == {reason: 1}
 
 
-@built("pod_workload_rollouts_total")
 def test_a_rollout_is_counted_once(outcome: Outcome) -> None:
     rollouts = outcome.gone.by("workload", "pod_workload_rollouts_total", namespace=NAMESPACE)
     assert rollouts == {"web": 1, "rolled": 1}
 
 
-@built("pod_grace_period_exceeded_total")
 def test_an_ignored_sigterm_is_a_grace_period_exceeded(outcome: Outcome) -> None:
     exceeded = outcome.gone.by("workload", "pod_grace_period_exceeded_total", namespace=NAMESPACE)
     assert exceeded["stubborn"] == 1
 
 
-@built("pod_container_readiness_losses_total")
 def test_readiness_losses_are_those_that_the_container_made(outcome: Outcome) -> None:
     """While the API server is away, one may be missed."""
     losses = outcome.calm.total("pod_container_readiness_losses_total", workload="flapper", cause="container")
@@ -189,9 +178,52 @@ def test_readiness_losses_are_those_that_the_container_made(outcome: Outcome) ->
     assert outcome.losses > 10
 
 
-@built("pod_container_image_pulls_total")
 def test_failed_pulls_are_counted(outcome: Outcome) -> None:
     assert outcome.calm.total("pod_container_image_pulls_total", workload="nopull", result="failed") > 0
+
+
+TOLD_APART = [
+    # workload, series (family, labels) that it has and that no healthy workload has
+    ("crasher", "pod_container_restarts_total", {"reason": "Error"}),
+    ("crasher", "pod_container_crash_loops_total", {}),
+    ("oom", "pod_container_terminations_total", {"reason": "OOMKilled", "exit_code": "137"}),
+    ("hang", "pod_container_restarts_total", {"reason": "LivenessProbe"}),
+    ("slow-start", "pod_container_restarts_total", {"reason": "StartupProbe"}),
+    ("badinit", "pod_container_restarts_total", {"container_type": "init", "reason": "Error"}),
+    ("sidecar", "pod_container_restarts_total", {"container_type": "sidecar", "reason": "Error"}),
+    ("badcmd", "pod_container_restarts_total", {"reason": "StartError"}),
+    ("nopull", "pod_container_image_pulls_total", {"result": "failed", "cause": "network"}),
+    ("flapper", "pod_container_readiness_losses_total", {"cause": "container"}),
+    ("flapper", "pod_unready_duration_seconds_count", {"cause": "probe"}),
+    ("unschedulable", "pod_workload_unschedulable_pods", {"cause": "insufficient_cpu"}),
+    ("unschedulable", "pod_scheduling_failures_total", {"cause": "insufficient_cpu"}),
+    ("gated", "pod_startup_stage_seconds_total", {"stage": "gated"}),
+    ("evicted", "pod_disruptions_total", {"reason": "EvictionByEvictionAPI"}),
+    ("hoarder", "pod_disruptions_total", {"reason": "LocalStorageLimit", "resource": "ephemeral-storage"}),
+    ("deadline", "pod_disruptions_total", {"reason": "DeadlineExceeded"}),
+    ("stubborn", "pod_grace_period_exceeded_total", {}),
+    ("web", "pod_workload_rollouts_total", {}),
+    ("retry", "pod_container_restarts_total", {"workload_kind": "Job", "reason": "Error"}),
+    ("badjob", "pod_phase_transitions_total", {"to": "Failed"}),
+    ("forced", "pod_container_terminations_total", {"reason": "Unobserved"}),
+]
+
+
+@pytest.mark.parametrize(("workload", "family", "told_by"), TOLD_APART)
+def test_every_kind_of_trouble_is_told_by_its_series(
+    outcome: Outcome, workload: str, family: str, told_by: dict[str, str]
+) -> None:
+    ever = max(scrape.total(family, workload=workload, **told_by) for scrape in (outcome.calm, outcome.gone))
+    assert ever > 0
+    assert outcome.calm.total(family, workload="agent", **told_by) == 0
+    assert outcome.calm.total("pod_workload_ready_pods", workload="agent") == 1
+
+
+def test_stages_of_starts_add_up_to_their_duration_for_every_workload(outcome: Outcome) -> None:
+    stages = outcome.gone.by("workload", "pod_startup_stage_seconds_total", namespace=NAMESPACE)
+    assert stages == outcome.gone.by("workload", "pod_startup_duration_seconds_sum", namespace=NAMESPACE)
+    assert min(sample.value for sample in outcome.gone.select("pod_startup_stage_seconds_total")) >= 0
+    assert len(stages) > 5
 
 
 def test_no_series_appears_twice(outcome: Outcome) -> None:

@@ -355,6 +355,18 @@ def test_the_end_of_the_pod_is_the_end_of_its_crash_loop() -> None:
     assert [o.seconds for o in of(seen, CrashLoopEnded)] == [70]
 
 
+def test_a_mirror_pod_that_goes_takes_nothing_with_it_for_its_containers_run_on() -> None:
+    story = Story(annotations={"kubernetes.io/config.mirror": "hash"}, ownerReferences=[])
+    looping = [wait("CrashLoopBackOff", 0, LOOP, end(1, 12, 30))]
+    story.see(20, "Running", conditions=READY, containers=[run(12)])
+    story.see(31, "Running", conditions=READY, containers=looping)
+    seen = story.gone(
+        40, "Running", containers=looping, metadata={"deletionTimestamp": at(40), "deletionGracePeriodSeconds": 0}
+    )
+    assert of(seen, CrashLoopEnded) == of(seen, PodTerminated) == []
+    assert story.record.containers[0].loop.since == T0 + 30
+
+
 def test_a_new_image_ends_the_crash_loop_of_the_old_one() -> None:
     story = ready_pod()
     story.see(31, "Running", conditions=READY, containers=[wait("CrashLoopBackOff", 0, LOOP, end(1, 12, 30))])

@@ -42,7 +42,7 @@ def test_a_pod_that_is_being_deleted_terminates(before: str, api: str) -> None:
 @pytest.mark.parametrize("api", ["Failed", "Succeeded"])
 def test_it_terminates_until_it_is_gone_whatever_the_api_calls_it_on_its_way(api: str) -> None:
     stopped = status(0, "a", ended(137, cid="a", finished=50))
-    assert phase_of(pod(stopped, phase=api, deleted=100), "Terminating", T0 + 100) == "Terminating"
+    assert phase_of(pod(stopped, phase=api, policy="Never", deleted=100), "Terminating", T0 + 100) == "Terminating"
 
 
 @pytest.mark.parametrize("phase", ["Failed", "Succeeded"])

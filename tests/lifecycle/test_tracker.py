@@ -357,15 +357,18 @@ def test_a_deletion_that_could_not_be_delivered_is_found_by_the_next_list() -> N
 
 def test_a_decision_that_could_not_be_delivered_is_tried_again_with_what_is_known_then() -> None:
     witness = Witness()
+    above = owned("Rollout", "canary")
     witness.apply(of_replicaset(), now=60)
     witness.failing = True
     with pytest.raises(RuntimeError):
-        witness.tracker.owner(REPLICASET)
+        witness.tracker.owner(
+            ReplicaSet(Metadata(name="web-5d4", namespace="shop", uid="uid-of-web-5d4", owner_references=(above,)))
+        )
     with pytest.raises(RuntimeError):
         witness.elapse(62)
     witness.failing = False
     assert witness.elapse(64) == ["None -> Running"]
-    assert workloads(witness) == {"Deployment/web"}
+    assert workloads(witness) == {"Rollout/canary"}
     assert witness.elapse(1000) == []
 
 
