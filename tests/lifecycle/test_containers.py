@@ -435,6 +435,34 @@ def test_after_started_it_was_the_liveness_probe() -> None:
     assert watched.see(runs(1, "b", ended(137, cid="a")))[-1] == "restarted LivenessProbe (inferred)"
 
 
+def test_started_is_noticed_while_all_else_stays_as_it_was() -> None:
+    watched = Watched(status(0, "a", running(), started=False), spec=BOTH_PROBES)
+    assert watched.see(status(0, "a", running(), started=True)) == []
+    assert watched.see(runs(1, "b", ended(1, cid="a")))[-1] == "restarted LivenessProbe (inferred)"
+
+
+def test_readiness_is_noticed_while_all_else_stays_as_it_was() -> None:
+    watched = Watched(status(0, "a", running(), ready=False))
+    watched.see(status(0, "a", running(), ready=True))
+    assert watched.container.ready
+    watched.see(status(0, "a", running(), ready=False))
+    assert not watched.container.ready
+
+
+def test_a_hold_is_explained_by_its_own_end_even_if_more_was_missed_after_it() -> None:
+    watched = Watched(runs(0, "a"), status(1, "", waiting(), unknown()))
+    assert watched.see(runs(2, "c", ended(0, cid="b")), gap=True) == [
+        f"restarted {UNKNOWN}",
+        "terminated Completed 0",
+        "restarted Completed",
+    ]
+
+
+def test_a_new_instance_that_runs_before_its_id_shows_does_not_end_for_the_held_one() -> None:
+    watched = Watched(runs(0, "a"), status(1, "", waiting(), unknown()), status(1, "", running(), unknown()))
+    assert watched.see(status(2, "", waiting(), unknown())) == [f"restarted {UNKNOWN}"]
+
+
 def test_started_belongs_to_one_instance() -> None:
     watched = Watched(runs(0, "a"), runs(1, "b", ended(1, cid="a"), started=False), spec=BOTH_PROBES)
     assert watched.see(runs(2, "c", ended(1, cid="b"), started=False))[-1] == "restarted StartupProbe (inferred)"
