@@ -64,7 +64,6 @@ def _gentler(plan: Plan) -> Plan:
     """Fewer updates for the baseline, of which each takes so much longer; all figures are per update."""
     return replace(
         plan,
-        paced=min(plan.paced, 1500),
         full=min(plan.full, 3000),
         fresh_rate=min(plan.fresh_rate, BASELINE_PACE),
         fresh_seconds=min(plan.fresh_seconds, 15.0),

@@ -18,12 +18,14 @@ from statistics import median, quantiles
 from threading import Event
 from typing import NamedTuple
 
-from tests.bench.subjects import Answer, Poller, StandIn, Subject, Updates
+from tests.bench.subjects import Answer, Poller, StandIn, Subject, Updates, marked
 
 SYNC = 600.0
 """Seconds that a subject may take to know all pods."""
 CATCH_UP = 60.0
 """Seconds that a subject may need, after the last update was sent, to show it."""
+REST = 0.3
+"""Seconds in which a subject does nothing: then it has handled what was sent."""
 POLL = 0.01
 """Seconds between two looks at the marker."""
 SCRAPE_INTERVAL = 5.0
@@ -61,6 +63,14 @@ class Scrape(NamedTuple):
     size: int
 
 
+class Part(NamedTuple):
+    """Some updates: CPU of each, how many a second, CPU of the plain scrape that followed."""
+
+    cpu: float
+    rate: float
+    scrape: float
+
+
 _NONE = Scrape(nan, nan, 0)
 
 
@@ -78,6 +88,8 @@ class Figures:
     memory_peak: float = nan
     paced_cpu: float = nan
     """A pod update, seconds."""
+    stirred_cpu: float = nan
+    """A plain scrape after a part of these updates: what they have changed is rendered then."""
     full_cpu: float = nan
     full_rate: float = nan
     """Updates a second that it took at full speed."""
@@ -117,15 +129,16 @@ def measure(subject: Subject, source: StandIn | None, plan: Plan, say: Callable[
 
 
 def _with_updates(subject: Subject, source: StandIn, plan: Plan, figures: Figures, say: Callable[[str], None]) -> None:
+    say(f"{plan.paced} updates at {plan.pace:.0f}/s")
+    parts = [_updates(subject, source, plan.paced // plan.repeats, plan.pace) for _ in range(plan.repeats)]
+    figures.paced_cpu = median(part.cpu for part in parts)
+    figures.stirred_cpu = median(part.scrape for part in parts)
+    say(f"{plan.full} updates at full speed")
+    parts = [_updates(subject, source, plan.full // plan.repeats, 0.0) for _ in range(plan.repeats)]
+    figures.full_cpu, figures.full_rate = median(part.cpu for part in parts), median(part.rate for part in parts)
+    _lag(subject.scrape().body, figures)
+    say(f"latencies at {plan.fresh_rate:.0f}/s")
     with _poller(subject) as poller:
-        say(f"{plan.paced} updates at {plan.pace:.0f}/s")
-        parts = [_updates(subject, source, poller, plan.paced // plan.repeats, plan.pace) for _ in range(plan.repeats)]
-        figures.paced_cpu = median(cpu for cpu, _ in parts)
-        say(f"{plan.full} updates at full speed")
-        parts = [_updates(subject, source, poller, plan.full // plan.repeats, 0.0) for _ in range(plan.repeats)]
-        figures.full_cpu, figures.full_rate = median(cpu for cpu, _ in parts), median(rate for _, rate in parts)
-        _lag(subject.scrape().body, figures)
-        say(f"latencies at {plan.fresh_rate:.0f}/s")
         _fresh(subject, source, poller, plan, figures)
 
 
@@ -144,7 +157,7 @@ def _memory(subject: Subject, figures: Figures, settle: float) -> None:
     time.sleep(settle)
     figures.memory = figures.memory_collected = subject.process.memory()
     if subject.kind == "baseline":  # the product has collected before it said that it is ready
-        subject.process.collect()
+        subject.process.collect(settle)
         figures.memory_collected = subject.process.memory()
 
 
@@ -158,21 +171,30 @@ def _scrapes(subject: Subject, count: int, *, compressed: bool) -> Scrape:
     return Scrape(median(cpus), median(seconds), sizes[0])
 
 
-def _updates(subject: Subject, source: StandIn, poller: Poller, count: int, rate: float) -> tuple[float, float]:
-    """CPU of the subject for each update, and the updates that it took a second, until it showed the last one."""
+def _updates(subject: Subject, source: StandIn, count: int, rate: float) -> Part:
+    """Have it handle some updates and, when it has come to rest, scrape it: the last one must be there."""
     cpu, began = subject.process.cpu, time.monotonic()
     last, _ = source.update(count, rate, mark=count).marks[-1]
-    _until_shown(subject, poller, last)
-    return (subject.process.cpu - cpu) / count, count / (time.monotonic() - began)
+    used, ended = _rest(subject)
+    answer = subject.scrape()
+    scrape = subject.process.cpu - used
+    if (shown := marked(answer.body)) != last:
+        raise RuntimeError(f"the {subject.kind} shows {shown} updates of the marker, {last} were sent")
+    return Part((used - cpu) / count, count / (ended - began), scrape)
 
 
-def _until_shown(subject: Subject, poller: Poller, number: int) -> None:
-    deadline = time.monotonic() + CATCH_UP
-    while poller.mark() < number:
+def _rest(subject: Subject) -> tuple[float, float]:
+    """Wait until it does nothing any more; give the CPU that it had used by then, and the moment."""
+    used, at = subject.process.cpu, time.monotonic()
+    deadline = at + CATCH_UP
+    while (now := time.monotonic()) - at < REST:
         subject.process.check()
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"the {subject.kind} did not show an update {CATCH_UP:.0f} s after it was sent")
-        time.sleep(0.05)
+        if now > deadline:
+            raise RuntimeError(f"the {subject.kind} still worked {CATCH_UP:.0f} s after the last update was sent")
+        time.sleep(0.02)
+        before, used = used, subject.process.cpu
+        at = time.monotonic() if used - before > 0.001 else at
+    return used, at
 
 
 def _fresh(subject: Subject, source: StandIn, poller: Poller, plan: Plan, figures: Figures) -> None:

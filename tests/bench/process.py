@@ -62,10 +62,10 @@ class Process:
                 return int(line.split()[1]) * 1024 / MIB
         raise RuntimeError(f"the system does not tell {key}")
 
-    def collect(self) -> None:
-        """Have it collect garbage, if it knows how to: SIGUSR1."""
+    def collect(self, settle: float) -> None:
+        """Have it collect garbage, if it knows how to (SIGUSR1), and give it so many seconds."""
         os.kill(self.child.pid, signal.SIGUSR1)
-        time.sleep(1.0)
+        time.sleep(settle)
 
     def check(self) -> None:
         """Raise if it has ended, with what it said."""

@@ -42,6 +42,7 @@ _ROWS = (
     Row("Updates/s at full speed", lambda f: f.full_rate),
     Row("Scrape plain, CPU s", lambda f: f.plain.cpu, lambda _: 0.04, "0.64-0.92"),
     Row("… wall s", lambda f: f.plain.seconds),
+    Row("… CPU s after {part:,} updates", lambda f: f.stirred_cpu),
     Row("… MB", lambda f: f.plain.size / 1e6, recorded="126"),
     Row("Scrape gzip, CPU s", lambda f: f.gzip.cpu, lambda _: 0.12, "3.4"),
     Row("… wall s", lambda f: f.gzip.seconds),
@@ -67,7 +68,7 @@ def table(plan: Plan, product: Figures, baseline: Figures | None) -> str:
 
 def _cells(row: Row, plan: Plan, product: Figures, baseline: Figures | None) -> Iterator[str]:
     ours = row.read(product)
-    yield row.name.format(pace=plan.pace)
+    yield row.name.format(pace=plan.pace, part=plan.paced // plan.repeats)
     yield _number(ours)
     budget = row.budget(product.pods)
     fits = budget < inf and (not row.scales or product.pods <= BUDGET_PODS + 1)

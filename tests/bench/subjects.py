@@ -107,6 +107,12 @@ class Subject:
         return answer
 
 
+def marked(body: bytes) -> int:
+    """Find in a scrape the number of the marker's newest update; 0 before the first."""
+    found = _MARKED.search(body)
+    return int(float(found[1])) if found else 0
+
+
 class Poller:
     """Asks for one family only, again and again, to see how far the marker has come."""
 
@@ -114,9 +120,8 @@ class Poller:
         self._client = Client(subject.port)
 
     def mark(self) -> int:
-        """The number of the newest update of the marker that a scrape shows now; 0 before the first."""
-        found = _MARKED.search(self._client.get("/metrics?name[]=pod_container_waiting_total").body)
-        return int(float(found[1])) if found else 0
+        """The number of the newest update of the marker that a scrape shows now."""
+        return marked(self._client.get("/metrics?name[]=pod_container_waiting_total").body)
 
     def close(self) -> None:
         """Close the connection."""
