@@ -12,6 +12,7 @@ from typing import Protocol
 from exporter.simulator.clock import Clock, rfc3339
 from exporter.simulator.kubelet import Kubelet
 from exporter.simulator.managed import creator_entry
+from exporter.simulator.news import News
 from exporter.simulator.pods import Pod, PodContainer
 from exporter.simulator.resources import PODS, Json, encode
 from exporter.simulator.runtime import Timings
@@ -60,6 +61,7 @@ class Cluster:
         self.nodes = tuple(f"node-{n}" for n in range(1, 4))
         self.timings = timings
         self.pods: dict[tuple[str, str], Pod] = {}
+        self.news = News(store, clock, self.truth)
         self.kubelet = Kubelet(self, timings)
         self._specs: dict[tuple[int, str, int, str], tuple[object, Json, Json]] = {}
         self._last_creator: tuple[object, Json] = (None, {})
@@ -99,8 +101,9 @@ class Cluster:
     def create_running_pod(self, template: Template, identity: Identity) -> Pod:
         """A new pod that runs and is ready when it is first seen."""
         pod = self._new_pod(template, identity)
-        self._assign(pod, self.rng.choice(self.nodes))
-        self.kubelet.adopt(pod)
+        with self.news.muted():
+            self._assign(pod, self.rng.choice(self.nodes))
+            self.kubelet.adopt(pod)
         return pod
 
     def publish(self, pod: Pod) -> None:
@@ -172,6 +175,7 @@ class Cluster:
             message = f"0/{total} nodes are available: {total} Insufficient cpu. no new claims to deallocate, "
             message += f"preemption: 0/{total} nodes are available: {total} Preemption is not helpful for scheduling."
             pod.condition("PodScheduled", "False", "Unschedulable", message)
+            self.news.unschedulable(pod, message)
         else:
             self._assign(pod, self.rng.choice(self.nodes))
         self.publish(pod)
@@ -179,6 +183,7 @@ class Cluster:
     def _assign(self, pod: Pod, node: str) -> None:
         pod.spec = {**pod.spec, "nodeName": node}
         pod.condition("PodScheduled", "True")
+        self.news.scheduled(pod)
         pod.after(self.timings.sync / 10, partial(self.kubelet.accept, pod))
 
     def _spec(self, template: Template) -> tuple[Json, Json]:

@@ -55,6 +55,7 @@ class Kubelet(Runtime):
         pod.started_at = pod.started_at or self._clock.now
         for container in pod.containers:
             if container.running:
+                self._news.killing(pod, container, "")
                 late = container.run.stop_seconds > grace
                 code = 137 if late else container.run.stop_code
                 delay = grace if late else container.run.stop_seconds

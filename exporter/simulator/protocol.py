@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
-from exporter.simulator.resources import META_VERSION, PARTIAL_KIND, Json, Resource, failure
+from exporter.simulator.resources import META_VERSION, PARTIAL_KIND, SELECTORS, Json, Resource, failure
 
 LIST_FORM, SINGLE_FORM = f"{PARTIAL_KIND}List", PARTIAL_KIND
 
@@ -48,7 +48,7 @@ def read(request: web.Request, resource: Resource) -> Question:
     """Understand a request or raise RefusedError with 400, 406 or 422."""
     query = request.query
     for name in ("fieldSelector", "labelSelector"):
-        if query.get(name):
+        if query.get(name) and query[name] != SELECTORS.get(resource):
             raise RefusedError(failure(400, "BadRequest", f"{name} is not supported by this simulation"))
     watch = query.get("watch") in ("1", "true")
     initial_events = query.get("sendInitialEvents") == "true"

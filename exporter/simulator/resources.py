@@ -56,7 +56,18 @@ REPLICA_SETS = Resource(
     b'"spec":{"selector":null,' + _TEMPLATE + b'},"status":{"replicas":0}',
 )
 JOBS = Resource("jobs", "Job", "batch/v1", b'"spec":{' + _TEMPLATE + b'},"status":{}')
-RESOURCES = (PODS, REPLICA_SETS, JOBS)
+EVENTS = Resource(
+    "events",
+    "Event",
+    "v1",
+    b'"involvedObject":{},"source":{},"firstTimestamp":null,"lastTimestamp":null,"eventTime":null,'
+    b'"reportingComponent":"","reportingInstance":""',
+)
+RESOURCES = (PODS, REPLICA_SETS, JOBS, EVENTS)
+UNCACHED = (EVENTS,)
+"""Served from etcd itself: no bookmark follows the one that ends a watch-list (k/k#120348)."""
+SELECTORS = {EVENTS: "involvedObject.kind=Pod"}
+"""Field selectors that select all there is: all Events here are about pods."""
 
 
 def failure(code: int, reason: str, message: str, *, details: Json | None = None, token: str = "") -> Json:

@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from exporter.simulator.clock import Clock, rfc3339
+from exporter.simulator.news import News
 from exporter.simulator.pods import Pod, PodContainer
 from exporter.simulator.resources import Json
 from exporter.simulator.truth import Truth
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _RESET_SECONDS = 600.0
 """A run of this length sets the back-off to nothing (kubelet: fixed, whatever the maximum)."""
+_PROBES = {"LivenessProbe": "liveness", "StartupProbe": "startup"}
 _NO_BINARY = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
     'unable to start container process: exec: "/no/such/binary": stat /no/such/binary: no such file or directory: '
@@ -54,6 +56,7 @@ class Runtime:
         self._clock: Clock = cluster.clock
         self._truth: Truth = cluster.truth
         self._rng: Random = cluster.rng
+        self._news: News = cluster.news
 
     def _publish(self, pod: Pod) -> None:
         """Write the status, with what follows from the containers: phase and conditions."""
@@ -130,6 +133,7 @@ class Runtime:
         why = f'failed to pull and unpack image "{image}": dial tcp: lookup {registry}: no such host'
         container.pulls += 1
         self._wait(container, "ErrImagePull", why)
+        self._news.pull_failed(pod, container, why)
         pause = self._pause(min(container.pulls, 10))
 
         def back_off(pod: Pod, container: PodContainer) -> None:
@@ -147,19 +151,30 @@ class Runtime:
         container.container_id = f"containerd://{self._rng.getrandbits(256):064x}"
         container.started_at = self._clock.now
         container.started = container.ready = False
+        self._fetched(pod, container)
         if container.run.start_error:
             self._fail_to_start(pod, container)
             return
         container.state = {"running": {"startedAt": rfc3339(self._clock.now)}}
         self._truth.started(container.key)
+        self._news.started(pod, container)
         if container.spec.startup is None:
             self._up(pod, container)
         elif container.run.killed_by != "StartupProbe":
             self._later(pod, container, container.run.startup_seconds, self._up)
         if container.run.killed_by:
             self._later(pod, container, container.run.seconds, self._kill)
+            self._fail_probes(pod, container)
         elif container.run.seconds != float("inf"):
             self._later(pod, container, container.run.seconds, self._exit)
+
+    def _fetched(self, pod: Pod, container: PodContainer) -> None:
+        """What the kubelet says of the image before each start."""
+        spec = container.spec
+        if spec.pull_seconds and not container.restart_count:
+            self._news.pulled(pod, container, spec.pull_seconds)
+        else:
+            self._news.present(pod, container)
 
     def _up(self, pod: Pod, container: PodContainer) -> None:
         """Started: the startup probe, if any, has succeeded."""
@@ -181,6 +196,7 @@ class Runtime:
     def _fail_readiness(self, pod: Pod, container: PodContainer) -> None:
         container.ready = False
         self._truth.unreadied(container.key)
+        self._news.unhealthy(pod, container, "readiness")
         self._later(pod, container, container.run.flap_seconds, self._pass_readiness)
 
     def _fail_to_start(self, pod: Pod, container: PodContainer) -> None:
@@ -192,6 +208,7 @@ class Runtime:
         container.last_state = {"terminated": end}
         self._truth.ended(container.key, "StartError", "128")
         self._wait(container, "RunContainerError", _NO_BINARY)
+        self._news.start_failed(pod, container, _NO_BINARY)
         self._schedule_restart(pod, container, free=1)
 
     def _exit(self, pod: Pod, container: PodContainer) -> None:
@@ -207,8 +224,22 @@ class Runtime:
             container.ready = True
             pod.after(self._timings.sync / 2, partial(self._proceed, pod))
 
+    def _fail_probes(self, pod: Pod, container: PodContainer) -> None:
+        """The attempts before the last one, a second apart: what a probe's period is makes no difference to anyone."""
+        probe = _PROBES[container.run.killed_by]
+
+        def fail() -> None:
+            if container.running:
+                self._news.unhealthy(pod, container, probe)
+
+        for earlier in (2.0, 1.0):
+            container.timers.append(self._clock.after(max(0.0, container.run.seconds - earlier), fail))
+
     def _kill(self, pod: Pod, container: PodContainer) -> None:
         """A probe has failed often enough: SIGTERM, and still `running` until the end."""
+        probe = _PROBES[container.run.killed_by]
+        self._news.unhealthy(pod, container, probe)
+        self._news.killing(pod, container, probe)
         late = container.run.stop_seconds > self._timings.kill
         code = 137 if late else container.run.stop_code
 
@@ -262,6 +293,7 @@ class Runtime:
         message = f"back-off {go_duration(pause)} restarting failed container={container.spec.name} pod={name}"
         container.last_state = {"terminated": container.ends[-1]}
         self._wait(container, "CrashLoopBackOff", message)
+        self._news.backs_off(pod, container)
         self._later(pod, container, left, self._start)
 
     def _next_pause(self, container: PodContainer, free: int) -> float:

@@ -39,6 +39,8 @@ class Truth:
     `starts`, `readiness_losses`: W, container, container_type; `restarts`: … + cause;
     `terminations`: … + reason, exit_code (a string; "" if nobody saw it); `waits`: … + reason;
     `transitions`: W, from, to ("None" before the first phase, "Deleted" after the last).
+    What the API carried in Events, which senders hold back in bursts: `events`: W, reason, of Warnings;
+    `probe_failures`: W, container, container_type, probe; `probe_causes`: … + cause; `pulls`: … + result.
     """
 
     def __init__(self) -> None:
@@ -48,6 +50,10 @@ class Truth:
         self.waits: Counter[Labels] = Counter()
         self.readiness_losses: Counter[Labels] = Counter()
         self.transitions: Counter[Labels] = Counter()
+        self.events: Counter[Labels] = Counter()
+        self.probe_failures: Counter[Labels] = Counter()
+        self.probe_causes: Counter[Labels] = Counter()
+        self.pulls: Counter[Labels] = Counter()
         self._phases: dict[str, tuple[Workload, str]] = {}
         self._ready: set[str] = set()
 
@@ -70,9 +76,9 @@ class Truth:
 
     def forget(self) -> None:
         """Set all counts to 0; the pods stay."""
-        for book in (self.starts, self.restarts, self.terminations, self.waits, self.readiness_losses):
-            book.clear()
-        self.transitions.clear()
+        for book in vars(self).values():
+            if isinstance(book, Counter):
+                book.clear()
 
     def entered(self, uid: str, workload: Workload, phase: str) -> None:
         """A pod entered a phase; its first one makes it known, and Terminating lasts until it is gone."""
@@ -111,3 +117,16 @@ class Truth:
     def unreadied(self, container: Container) -> None:
         """A running instance went from ready to not ready by its readiness probe."""
         self.readiness_losses[container] += 1
+
+    def carried(self, workload: Workload, reason: str, count: int) -> None:
+        """The API shows so many more occurrences of a Warning."""
+        self.events[*workload, reason] += count
+
+    def probe_failed(self, container: Container, probe: str, cause: str, count: int) -> None:
+        """The API shows so many more failed attempts of a probe."""
+        self.probe_failures[*container, probe] += count
+        self.probe_causes[*container, probe, cause] += count
+
+    def pulled(self, container: Container, result: str, count: int) -> None:
+        """The API shows so many more images that were pulled or present."""
+        self.pulls[*container, result] += count

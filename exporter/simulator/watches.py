@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from exporter.simulator.faults import Faults
 from exporter.simulator.protocol import Question
-from exporter.simulator.resources import Json, encode, failure, line
+from exporter.simulator.resources import UNCACHED, Json, encode, failure, line
 from exporter.simulator.store import Event, ExpiredError, Store, Version
 
 Write = Callable[[bytes], Awaitable[None]]
@@ -98,7 +98,7 @@ class Watch:
                 bookmark = self._next_bookmark(now(), deadline)
 
     def _next_bookmark(self, now: float, deadline: float) -> float:
-        if not self.question.bookmarks:
+        if not self.question.bookmarks or self.question.resource in UNCACHED:
             return float("inf")
         last = deadline - _BEFORE_END
         return min(now + self._interval, last) if last > now else now + self._interval

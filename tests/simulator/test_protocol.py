@@ -300,7 +300,7 @@ async def test_the_date_header_is_virtual_time() -> None:
 
 async def test_what_is_not_there_is_a_status_404() -> None:
     async with cluster() as (_, session):
-        status, body = await listed(session, "/api/v1/events")
+        status, body = await listed(session, "/api/v1/secrets")
         assert (status, body["kind"], body["reason"]) == (404, "Status", "NotFound")
 
 
