@@ -1,6 +1,7 @@
 """The daemon: wires the rooms together, keeps the time, minds the signals.
 
-Start order: HTTP first (alive, not ready), then ReplicaSets and Jobs, so that pods find their owners, then pods.
+Start order: HTTP first (alive, not ready), then ReplicaSets and Jobs, so that pods find their owners, then pods, then
+Events, which are about pods.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from typing import TypeAlias
 
 import structlog
 
@@ -20,20 +22,24 @@ from exporter import logs
 from exporter.core import Core
 from exporter.kube.access import Access
 from exporter.kube.connection import Connection
-from exporter.kube.reflector import Reflector
-from exporter.kube.resources import JOBS, PODS, REPLICASETS, Resource
+from exporter.kube.kubelet import Kubelets, Total, Trust
+from exporter.kube.reflector import Reflector, Sink
+from exporter.kube.resources import EVENTS, JOBS, NODES, PODS, REPLICASETS, Resource
 from exporter.lifecycle.problems import is_problem
 from exporter.metrics.ledger import levels_of
 from exporter.metrics.own import Vitals
 from exporter.settings import Settings
+from exporter.settings.model import Kubelet as KubeletSettings
 from exporter.vitals import LoopVitals, WatchVitals
 from exporter.web.server import Server
 
-OWNERS_WAIT = 10.0
-"""Seconds that pods wait at the start for a complete list of their owners."""
+PATIENCE = 10.0
+"""Seconds that the start waits for a complete list of owners, and of Events: it can do without."""
 TICK = 0.25
 """Seconds between two looks at deadlines and at the loop's punctuality."""
 LAG_WINDOW = 10.0
+
+Watched: TypeAlias = tuple[WatchVitals, list[Reflector]]
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +66,8 @@ class Exporter:
             self.vitals,
             birth_hold=settings.ledger.birth_hold,
             retention=settings.ledger.retention,
+            attribution_wait=settings.lifecycle.attribution_wait if settings.events.enabled else 0.0,
+            normal_events=settings.events.normal,
             workload_label=settings.kube.workload_label,
             pods=settings.pods,
             drop=settings.metrics.drop,
@@ -72,6 +80,8 @@ class Exporter:
         self._connection = Connection(lambda: Access(kubeconfig, kube.context or ""))
         self._owners = [self._watch(resource, kube.namespaces) for resource in (REPLICASETS, JOBS)]
         self._pods = self._watch(PODS, kube.namespaces)
+        self._events = [self._watch(EVENTS, kube.namespaces)] if settings.events.enabled else []
+        self._kubelets = self._read_kubelets(settings.kubelet) if settings.kubelet.probes else None
         self.server = Server(settings.web, self, self.vitals.web, self.vitals.loop, self.vitals.watches)
         self._tasks: set[asyncio.Task[None]] = set()
         self._unready = "the first complete list of pods has not come yet"
@@ -119,36 +129,54 @@ class Exporter:
                     return 1
         return 0
 
-    def _watch(self, resource: Resource, namespaces: tuple[str, ...]) -> tuple[WatchVitals, list[Reflector]]:
+    def _watch(self, resource: Resource, namespaces: tuple[str, ...], sink: Sink | None = None) -> Watched:
         vitals = WatchVitals(resource.name)
         self.vitals.watches.append(vitals)
-        reflectors = [
-            Reflector(
-                self._connection, resource, namespace, lambda change: self.core.apply(change, time.time()), vitals
-            )
-            for namespace in namespaces or ("",)
-        ]
-        return vitals, reflectors
+        take = sink or (lambda change: self.core.apply(change, time.time()))
+        return vitals, [Reflector(self._connection, resource, at, take, vitals) for at in namespaces or ("",)]
+
+    def _read_kubelets(self, settings: KubeletSettings) -> tuple[Kubelets, Watched]:
+        def take(totals: list[Total], first: bool) -> None:  # noqa: FBT001 - as the sink is called
+            self.core.probes(totals, time.time(), first=first)
+
+        self.vitals.kubelet.enabled = True
+        kubelets = Kubelets(
+            self._connection,
+            take,
+            self.vitals.kubelet,
+            trust=Trust(settings.ca_file, settings.insecure_skip_verify),
+            interval=settings.interval,
+            concurrency=settings.concurrency,
+        )
+        return kubelets, self._watch(NODES, (), kubelets.apply)
 
     def _spawn(self, work: object) -> None:
         self._tasks.add(asyncio.ensure_future(work))  # type: ignore[call-overload]
 
     async def _sync(self) -> None:
-        """Follow owners, then pods; be ready when every pod is known and has its workload."""
-        for _, reflectors in self._owners:
-            for reflector in reflectors:
-                self._spawn(reflector.run())
-        owners = [vitals for vitals, _ in self._owners]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(OWNERS_WAIT):
-                await _until(lambda: all(vitals.synced or not vitals.enabled for vitals in owners))
+        """Follow owners, then pods, then Events; be ready when every pod is known and has its workload."""
+        await self._follow(self._owners)
         vitals, reflectors = self._pods
         for reflector in reflectors:
             self._spawn(reflector.run())
         await _until(lambda: vitals.synced and self.core.ready)
+        await self._follow(self._events)
+        if self._kubelets is not None:
+            kubelets, nodes = self._kubelets
+            await self._follow([nodes])
+            self._spawn(kubelets.run())
         gc.freeze()  # what has come so far mostly stays: no collection looks at it again
         self._unready = ""
         log.info("ready", **self.vitals.objects())
+
+    async def _follow(self, watches: list[Watched]) -> None:
+        """Begin to watch what the start can do without, and wait a while for it."""
+        for _, reflectors in watches:
+            for reflector in reflectors:
+                self._spawn(reflector.run())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await _until(lambda: all(vitals.synced or not vitals.enabled for vitals, _ in watches))
 
     async def _keep_time(self) -> None:
         """Let deadlines come, and measure how late the loop is."""

@@ -21,6 +21,7 @@ from exporter.lifecycle.observations import (
     ContainerRestarted,
     Observation,
     PhaseChanged,
+    ProbeFailed,
     RestartCountReset,
     StartupFinished,
 )
@@ -33,7 +34,7 @@ from exporter.metrics.families import Level
 from exporter.metrics.ledger import Ledger
 from exporter.metrics.own import Vitals, registry
 from exporter.metrics.rows import Rows, Which, label_names
-from exporter.objects import Anything, Applied, Change, Deleted, Listed, Pod
+from exporter.objects import Anything, Applied, Change, Deleted, Event, Job, Listed, Pod, ReplicaSet
 from exporter.vitals import CoreVitals, Delays
 
 Arg = TypeVar("Arg")
@@ -44,8 +45,9 @@ SLICE = 0.02
 class Core:
     """The product without a network. `birth_hold` and `retention` are seconds, times Unix seconds.
 
-    `pods`: which pods have rows; `drop`: a regular expression of families to leave out; `pod_labels`: keys of labels
-    to show; `histogram_levels`: on which accounts histograms are kept, where not as usual.
+    `attribution_wait`: seconds that an end waits for the Event that tells its cause; `normal_events`: count Events of
+    type Normal too. `pods`: which pods have rows; `drop`: a regular expression of families to leave out; `pod_labels`:
+    keys of labels to show; `histogram_levels`: on which accounts histograms are kept, where not as usual.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class Core:
         *,
         birth_hold: float = 130.0,
         retention: float = 900.0,
+        attribution_wait: float = 0.0,
+        normal_events: bool = False,
         workload_label: str = "",
         pods: Which = "all",
         drop: str = "",
@@ -62,7 +66,13 @@ class Core:
         listener: Callable[[Observation], None] | None = None,
     ) -> None:
         self.vitals = vitals or Vitals()
-        self.tracker = Tracker(self._deliver, workload_label, pod_labels)
+        self.tracker = Tracker(
+            self._deliver,
+            workload_label,
+            pod_labels,
+            attribution_wait=attribution_wait,
+            normal_events=normal_events,
+        )
         dropped = frozenset(name for name in FAMILY_NAMES if drop and re.fullmatch(drop, name))
         self._ledger = Ledger(birth_hold, retention, histogram_levels, dropped)
         self._rows = Rows(tuple(family for family in ROWS if family.name not in dropped), pods, pod_labels)
@@ -73,7 +83,8 @@ class Core:
         self._missing: deque[str] = deque()
         """Keys of pods whose deletion a list has revealed and that is still to be told."""
         self._log = OnceAMinute(structlog.stdlib.get_logger(__name__))
-        self.vitals.core.delays["pods"] = Delays()
+        self.vitals.core.delays |= {"pods": Delays(), "events": Delays()}
+        self.vitals.unmatched = lambda: self.tracker.early.lost
         self.vitals.objects = lambda: self.tracker.objects
         self.vitals.workloads = lambda: len(self._ledger)
         self.vitals.series = lambda: {"rows": self._rows.series, "ledger": self._ledger.series}
@@ -91,6 +102,15 @@ class Core:
             self._guard(self._listed, change)
         else:
             self._guard(self._change, change)
+
+    def probes(self, totals: Iterable[tuple[str, str, str, int]], now: float, *, first: bool) -> None:
+        """Take in a kubelet's totals of failed probes: pod uid, container, probe, failures; it never raises.
+
+        `first`: it is the first that this kubelet says.
+        """
+        self._now = now
+        for total in totals:
+            self._guard(lambda total: self.tracker.probe_failures(*total, now, first=first), total)
 
     def elapse(self, now: float) -> bool:
         """Let time do its work for a slice: waits end, memories are dropped, accounts close; whether more is due."""
@@ -117,14 +137,24 @@ class Core:
         if isinstance(change, Applied):
             if isinstance(changed, Pod):
                 self.tracker.pod(changed, self._now, gap=change.listed)
-            else:
+            elif isinstance(changed, Event):
+                self._event(changed, listed=change.listed)
+            elif isinstance(changed, ReplicaSet | Job):
                 self.tracker.owner(changed)
         elif isinstance(changed, Pod):
             self.tracker.deleted(changed, self._now)
-        else:
+        elif isinstance(changed, ReplicaSet | Job):  # what an Event told stays told
             self.tracker.disowned(changed)
 
+    def _event(self, event: Event, *, listed: bool) -> None:
+        occurred = self.tracker.event(event, self._now, listed=listed)
+        if occurred is not None and not listed:
+            self.vitals.core.delays["events"].observe(self._now - occurred)
+
     def _listed(self, change: Listed) -> None:
+        if change.of is Event:
+            self.tracker.events_listed(change)
+            return
         if change.of is not Pod:
             self.tracker.owners_listed(change)
             return
@@ -154,6 +184,7 @@ class Core:
         self._delay(before, after, after.undecided.held if after.undecided else seen)
         if not decided:
             return
+        self.vitals.core.probe_fills += _filled(before, after, seen) if self.vitals.kubelet.enabled else 0
         self._ledger.track(before, after, self._now)
         if row is not None:
             self._rows.put(after, row)
@@ -179,6 +210,15 @@ class Core:
         new = before is None and any(isinstance(o, PhaseChanged) and o.before == CREATED for o in seen)
         if new or (before is not None and after.newest > before.newest):
             self.vitals.core.delays["pods"].observe(self._now - after.newest)
+
+
+def _filled(before: Record | None, after: Record, seen: Iterable[Observation]) -> int:
+    """Failures of probes that Events told of a pod that is gone, beyond the kubelet's last word."""
+    if before is None or after.gone_at == inf:
+        return 0
+    if before.gone_at == inf:
+        return sum(failures.filled for c in after.containers for failures in c.failures)
+    return sum(o.counted for o in seen if isinstance(o, ProbeFailed) and o.outcome == "failed")
 
 
 def count(vitals: CoreVitals, observation: Observation) -> None:

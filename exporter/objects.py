@@ -62,6 +62,8 @@ class Probe(Object, frozen=True):
 
     period_seconds: int = 10
     failure_threshold: int = 3
+    termination_grace_period_seconds: int | None = None
+    """Seconds that a container gets to end when this probe has it killed; unset: the pod's."""
     http_get: Handler | None = None
     exec: Handler | None = None
     tcp_socket: Handler | None = None
@@ -119,6 +121,8 @@ class PodSpec(Object, frozen=True):
     priority_class_name: str = ""
     service_account_name: str = ""
     restart_policy: str = "Always"
+    termination_grace_period_seconds: int | None = None
+    """Seconds that containers get to end; 30 where the API gives none."""
     readiness_gates: tuple[ReadinessGate, ...] | None = None
     overhead: dict[str, str] | None = None
     """What the sandbox itself takes, by resource (RuntimeClass)."""
@@ -218,8 +222,74 @@ class Job(Object, frozen=True):
     metadata: Metadata
 
 
+class InvolvedObject(Object, frozen=True):
+    """What an Event is about; `field_path` names the container, as `spec.containers{main}`."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    field_path: str = ""
+
+
+class EventSeries(Object, frozen=True):
+    """How often an Event of the newer API has occurred."""
+
+    count: int = 0
+
+
+class Event(Object, frozen=True):
+    """core/v1 Event. Older recorders give `count` and two timestamps, newer ones `series` and `event_time`."""
+
+    metadata: Metadata
+    involved_object: InvolvedObject = InvolvedObject()
+    type: str = ""
+    """Normal or Warning."""
+    reason: str = ""
+    message: str = ""
+    """Classified and dropped, like every message."""
+    count: int | None = None
+    series: EventSeries | None = None
+    first_timestamp: datetime | None = None
+    last_timestamp: datetime | None = None
+    event_time: datetime | None = None
+
+
+class NodeAddress(Object, frozen=True):
+    """One address of a node; type InternalIP, Hostname, ExternalIP, …."""
+
+    type: str = ""
+    address: str = ""
+
+
+class DaemonEndpoint(Object, frozen=True):
+    """Where a daemon of the node listens."""
+
+    port: int = msgspec.field(name="Port", default=0)
+
+
+class DaemonEndpoints(Object, frozen=True):
+    """The daemons of a node."""
+
+    kubelet_endpoint: DaemonEndpoint | None = None
+
+
+class NodeStatus(Object, frozen=True):
+    """Where a node is."""
+
+    addresses: tuple[NodeAddress, ...] | None = None
+    daemon_endpoints: DaemonEndpoints | None = None
+
+
+class Node(Object, frozen=True):
+    """core/v1 Node: only where its kubelet is."""
+
+    metadata: Metadata
+    status: NodeStatus | None = None
+
+
 Owner: TypeAlias = ReplicaSet | Job
-Anything: TypeAlias = Pod | ReplicaSet | Job
+Anything: TypeAlias = Pod | ReplicaSet | Job | Event | Node
 
 Object_co = TypeVar("Object_co", covariant=True)
 
@@ -302,7 +372,7 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
     list's first answer; the receiver's clock if it sent none), Unix seconds.
     """
 
-    of: type[Pod | ReplicaSet | Job]
+    of: type[Anything]
     namespace: str
     uids: frozenset[str]
     at: float

@@ -68,6 +68,20 @@ RELIST_REASONS = ("expired", "interrupted")
 """expired: 410, our resource version is too old; interrupted: a list broke off before its end and began again."""
 
 
+KUBELET_RESULTS = ("ok", "unauthorized", "forbidden", "tls", "unreachable", "protocol")
+
+
+@dataclass(slots=True)
+class KubeletVitals:
+    """How reading the kubelets goes."""
+
+    enabled: bool = False
+    reads: Counter[str] = field(default_factory=Counter)
+    """By `KUBELET_RESULTS`."""
+    answering: int = 0
+    """Kubelets that answered when all were read last."""
+
+
 @dataclass(slots=True)
 class CoreVitals:
     """What the tracker has met."""
@@ -81,6 +95,8 @@ class CoreVitals:
     unobserved_restarts: int = 0
     unobserved_deletions: int = 0
     restart_count_resets: int = 0
+    probe_fills: int = 0
+    """Failures of probes that Events told and the kubelet's last read had missed."""
     inferred_causes: Counter[str] = field(default_factory=Counter)
     clamped_durations: Counter[str] = field(default_factory=Counter)
     """Durations below -2 s that were set to 0, by family."""

@@ -27,6 +27,8 @@ FAMILIES = {
     "pod_container_terminations": ("terminations", (*PART, "exit_code")),
     "pod_container_waiting": ("waits", PART),
     "pod_phase_transitions": ("transitions", (*OWNER, "from", "to")),
+    "pod_events": ("events", (*OWNER, "reason")),
+    "pod_container_probe_failures": ("probe_failures", (*OWNER, "container", "container_type", "probe")),
 }
 
 
@@ -62,17 +64,26 @@ async def counted(exporter: Exporter, family: str, labels: tuple[str, ...]) -> C
 
 
 async def caught_up(exporter: Exporter, simulation: Simulation) -> None:
-    """Wait until the exporter has seen the last thing that the simulation has done."""
+    """Wait until the exporter has seen the last thing that the simulation has done; ends may wait 3 s for an Event."""
     for _ in range(100):
-        restarts = await counted(exporter, "pod_container_restarts", PART)
-        changes = await counted(exporter, "pod_phase_transitions", (*OWNER, "from", "to"))
-        if restarts == known(simulation.truth.restarts) and changes == known(simulation.truth.transitions):
+        for family, (book, labels) in FAMILIES.items():
+            if await counted(exporter, family, labels) != known(getattr(simulation.truth, book)):
+                break
+        else:
             return
         await asyncio.sleep(0.05)
 
 
 def known(book: Counter[tuple[str, ...]]) -> Counts:
     return {tuple(key): count for key, count in book.items() if count}
+
+
+def without_type(book: Counter[tuple[str, ...]]) -> Counts:
+    """A book of containers as families show it that do not tell their type."""
+    total: Counter[tuple[str, ...]] = Counter()
+    for key, number in book.items():
+        total[*key[:4], *key[5:]] += number
+    return known(total)
 
 
 def per_container(restarts: Mapping[tuple[str, ...], int], without: set[tuple[str, ...]]) -> Counter[tuple[str, ...]]:
@@ -104,6 +115,12 @@ async def test_every_count_equals_the_truth_of_ten_busy_minutes(cluster: Simulat
         await caught_up(exporter, cluster)
         for family, (book, labels) in FAMILIES.items():
             assert await counted(exporter, family, labels) == known(getattr(cluster.truth, book)), family
+        causes = await counted(exporter, "pod_container_probe_failure_causes", (*OWNER, "container", "probe", "cause"))
+        assert causes == without_type(cluster.truth.probe_causes)
+        pulls = await counted(exporter, "pod_container_image_pulls", (*OWNER, "container", "result"))
+        assert {key: n for key, n in pulls.items() if key[4] != "failed"} == without_type(cluster.truth.pulls)
+        inferred = await counted(exporter, "pod_exporter_inferred_causes", ("cause",))
+        assert sum(inferred.values()) < sum(cluster.truth.restarts.values()) / 4
         await asyncio.sleep(5.5)  # for so long a lost readiness waits for its neighbours (R7)
         losses = await counted(exporter, "pod_container_readiness_losses", (*OWNER, "container", "container_type"))
         assert losses == known(cluster.truth.readiness_losses)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -66,6 +67,17 @@ class Access:
         async with self._lock:  # one plugin run for all watches, and never on the loop
             token = await asyncio.to_thread(self._token)
         return {"Authorization": token} if token else {}
+
+    def tls_elsewhere(self, ca_file: Path | None, *, insecure: bool) -> ssl.SSLContext:
+        """TLS with another server of the cluster: our certificate if we have one, and the cluster's CA unless told so.
+
+        Raises AccessError if the file cannot be used.
+        """
+        with _explained(f"CA file {ca_file}" if ca_file else self._source):
+            context = _tls(self._loaded, str(ca_file) if ca_file else None)
+        if insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
 
     def _token(self) -> str:
         with _explained(self._source):
@@ -140,8 +152,8 @@ def _refuse_unverified_login(user: dict[str, Any]) -> None:
         )
 
 
-def _tls(loaded: Any) -> ssl.SSLContext:  # noqa: ANN401 - as above
-    context = ssl.create_default_context(cafile=loaded.ssl_ca_cert)
+def _tls(loaded: Any, ca_file: str | None = None) -> ssl.SSLContext:  # noqa: ANN401 - as above
+    context = ssl.create_default_context(cafile=ca_file or loaded.ssl_ca_cert)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # on by default since Python 3.13; many cluster CAs fail it
     if loaded.cert_file:
         context.load_cert_chain(loaded.cert_file, loaded.key_file)

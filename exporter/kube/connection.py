@@ -35,7 +35,7 @@ class Connection:
 
     async def open(self) -> None:
         """Load the credentials now instead of at the first request. Raises AccessError."""
-        await self._current()
+        await self.access()
 
     async def close(self) -> None:
         """Close the session and with it all streams; the connection can be used again."""
@@ -57,7 +57,7 @@ class Connection:
         `answer`: seconds until its headers are there, `read`: seconds without a byte; None for no limit. Raises
         ApiError for every other status, StreamError when the connection fails, AccessError.
         """
-        access = await self._current()
+        access = await self.access()
         sent = {**headers, **await access.headers()}
         with translated(f"GET {path}"):
             try:
@@ -89,7 +89,8 @@ class Connection:
             **access.options,
         )
 
-    async def _current(self) -> Access:
+    async def access(self) -> Access:
+        """Give the credentials in force, loaded now if there are none. Raises AccessError."""
         async with self._lock:
             if self._access is None:
                 self._access = await asyncio.to_thread(self._load)

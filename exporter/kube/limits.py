@@ -19,9 +19,15 @@ class Limits:
     """Without a byte of a list's page; the API server itself gives up on a request after 60."""
     timeout: tuple[int, int] = (300, 600)
     """Range of timeoutSeconds, at random as client-go does, so that watches do not all end together."""
+    renewal: float = 20.0
+    """Before the end of a watch without bookmarks at which its resource version is renewed."""
     brief: float = 5.0
     """A watch that ends cleanly sooner than this is followed by a pause: else a proxy that cuts would spin us."""
     forbidden: float = 600.0
     """Between two tries of a resource that we can do without and may not read; a later grant is noticed."""
     watch_list_again: float = 3600.0
     """Before a refused watch-list is tried anew: the API server may have been upgraded meanwhile."""
+
+
+WITHOUT_BOOKMARKS = Limits(timeout=(200, 240))
+"""For Events: a watch ends, and its resource version is renewed, well within etcd's compaction interval of 300 s."""

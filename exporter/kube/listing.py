@@ -55,16 +55,32 @@ async def next_page(
     """
     path = resource.path(namespace)
     query = {"limit": str(PAGE)} | ({"continue": listing.token} if listing.token else {})
-    headers = {"Accept": resource.accept(listing=True)}
-    with translated(f"list {path}"):
-        async with await connection.get(path, query, headers, read=limits.page) as response:
-            body = await response.read()
-    page = _decoded(path, body)
+    page, at = await _page(connection, resource, path, query, limits)
     if not listing.begun:
-        listing.at = unix_time(response.headers.get("Date"))
+        listing.at = at
         listing.begun = True
     listing.version = listing.version or page.metadata.resource_version or ""
     return page
+
+
+async def current_version(connection: Connection, resource: Resource, namespace: str, limits: Limits) -> str:
+    """Ask for the resource version at which the collection stands now, by the smallest list there is.
+
+    Raises ApiError, StreamError, AccessError.
+    """
+    page, _ = await _page(connection, resource, resource.path(namespace), {"limit": "1"}, limits)
+    return page.metadata.resource_version or ""
+
+
+async def _page(
+    connection: Connection, resource: Resource, path: str, query: dict[str, str], limits: Limits
+) -> tuple[Page, float | None]:
+    """Fetch one page, with the server's time of its answer."""
+    headers = {"Accept": resource.accept(listing=True)}
+    with translated(f"list {path}"):
+        async with await connection.get(path, resource.selection | query, headers, read=limits.page) as response:
+            body = await response.read()
+    return _decoded(path, body), unix_time(response.headers.get("Date"))
 
 
 def _decoded(path: str, body: bytes) -> Page:

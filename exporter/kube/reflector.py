@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TypeAlias, cast
 
 import structlog
@@ -16,11 +16,11 @@ from exporter.kube.backoff import Backoff
 from exporter.kube.connection import Connection
 from exporter.kube.decoding import Decoder, Poison
 from exporter.kube.faults import WatchListRefusedError, consequence, cut, reason
-from exporter.kube.limits import Limits
-from exporter.kube.listing import Listing, Page, next_page
+from exporter.kube.limits import WITHOUT_BOOKMARKS, Limits
+from exporter.kube.listing import Listing, Page, current_version, next_page
 from exporter.kube.resources import Resource
 from exporter.kube.turns import Turns
-from exporter.kube.watch import Event, Watch
+from exporter.kube.watch import Watch, WatchEvent
 from exporter.objects import Added, Anything, Applied, Bookmark, Change, Deleted, Listed, Modified, Removed
 from exporter.vitals import WatchVitals
 
@@ -62,7 +62,7 @@ class Reflector:
         self._sink = sink
         self._vitals = vitals
         self._clock = clock
-        self._limits = limits or Limits()
+        self._limits = limits or (Limits() if resource.bookmarks else WITHOUT_BOOKMARKS)
         self._backoff = backoff or Backoff()
         self._sleep = sleep
         self._decoder = Decoder(resource, vitals)
@@ -71,7 +71,7 @@ class Reflector:
         self._version = ""
         self._listing: Listing | None = None
         self._relist = ""
-        self._pages_until = float("-inf")
+        self._pages_until = float("-inf") if resource.bookmarks else float("inf")
         self._trouble = ""
         self._off = False
         vitals.unsynced.add(namespace)
@@ -135,11 +135,30 @@ class Reflector:
         )
         began = _now()
         try:
-            await self._follow(watch, listing)
+            async with self._renewing(watch):
+                await self._follow(watch, listing)
         finally:
             if self._listing is None:
                 self._stand_at(watch.version)
-        return self._ended(_now() - began)
+        return self._ended(watch, _now() - began)
+
+    @asynccontextmanager
+    async def _renewing(self, watch: Watch) -> AsyncIterator[None]:
+        """Without bookmarks, a quiet watch would fall behind etcd's compaction: renew its version before its end."""
+        if self._resource.bookmarks:
+            yield
+            return
+        renewal = asyncio.ensure_future(self._renew(watch))
+        try:
+            yield
+        finally:
+            renewal.cancel()
+            await asyncio.gather(renewal, return_exceptions=True)
+
+    async def _renew(self, watch: Watch) -> None:
+        await asyncio.sleep(max(0.0, watch.timeout - self._limits.renewal))
+        with suppress(ExporterError):  # then the next watch begins at the last line, or finds that it is too late
+            watch.renew(await current_version(self._connection, self._resource, self._namespace, self._limits))
 
     async def _follow(self, watch: Watch, listing: Listing | None) -> None:
         async with aclosing(watch.events()) as events:
@@ -148,7 +167,7 @@ class Reflector:
                     listing.at, listing.begun = watch.at, True
                 self._take(event)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: WatchEvent) -> None:
         listing = self._listing
         match event:
             case Added() | Modified():
@@ -208,8 +227,12 @@ class Reflector:
             self._off = False
             self._vitals.enabled = True
 
-    def _ended(self, lived: float) -> float:
-        self._vitals.restarts["end"] += 1
+    def _ended(self, watch: Watch, lived: float) -> float:
+        """Count a clean end. Without bookmarks, one at once and empty means an expired version (k/k#104171)."""
+        expired = not self._resource.bookmarks and watch.empty and lived < self._limits.brief
+        self._vitals.restarts["expired" if expired else "end"] += 1
+        if expired:
+            self._stand_at("")
         self._backoff = self._backoff.after(lived)
         return 0.0 if lived >= self._limits.brief else self._next_pause()
 

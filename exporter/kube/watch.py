@@ -25,7 +25,7 @@ END_MARK = "k8s.io/initial-events-end"
 _STORAGE_FEATURE = "required storage feature"
 _ENOUGH_BOOKMARKS = 2
 
-Event: TypeAlias = Added[Any] | Modified[Any] | Removed[Any] | Bookmark | Poison
+WatchEvent: TypeAlias = Added[Any] | Modified[Any] | Removed[Any] | Bookmark | Poison
 
 
 class Watch:
@@ -48,14 +48,18 @@ class Watch:
         self._connection = connection
         self._resource = resource
         self._path = resource.path(namespace)
+        self._selection = resource.selection
         self._from = version
         self._decoder = decoder
         self._limits = limits
         self._contact = contact
-        self._timeout = random.randint(*limits.timeout)  # noqa: S311 - no secret
+        self.timeout = random.randint(*limits.timeout)  # noqa: S311 - no secret
+        """Seconds after which the server ends the watch."""
         self._listing = not version
         self._bookmarks = 0
         self._last = b""
+        self._renewed = ""
+        self._ended = False
         self.at: float | None = None
         """The server's time when it answered, Unix seconds; None if it has not, or sent no Date."""
 
@@ -65,9 +69,23 @@ class Watch:
 
         Read from the last line only now: decoding it for each line would cost half as much again.
         """
+        if self._ended and self._renewed:
+            return self._renewed
         return rest_of_line(self._last).version if self._last else self._from
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    @property
+    def empty(self) -> bool:
+        """Whether not a single line has come."""
+        return not self._last
+
+    def renew(self, version: str) -> None:
+        """Take note of the collection's resource version while the watch is open.
+
+        All changes up to it are on their way; it is adopted only if the stream then ends cleanly, without another line.
+        """
+        self._renewed = version
+
+    async def events(self) -> AsyncGenerator[WatchEvent, None]:
         """Yield what the lines say, until the server ends the stream cleanly.
 
         Raises ApiError (a status, or an ERROR line), StreamError, AccessError, and WatchListRefusedError if this is a
@@ -82,6 +100,7 @@ class Watch:
         splitter.end()
         if self._listing:
             raise WatchListRefusedError("the stream ended before the initial events did")
+        self._ended = True
         self._contact()
 
     async def _open(self) -> aiohttp.ClientResponse:
@@ -96,7 +115,7 @@ class Watch:
         return response
 
     def _query(self) -> dict[str, str]:
-        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(self._timeout)}
+        query = self._selection | {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(self.timeout)}
         if self._listing:
             return query | {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         return query | {"resourceVersion": self._from}
@@ -119,16 +138,16 @@ class Watch:
             return self._limits.initial
         if self._bookmarks >= _ENOUGH_BOOKMARKS:
             return self._limits.silence
-        return self._timeout + self._limits.slack
+        return self.timeout + self._limits.slack
 
-    def _event(self, line: bytes) -> Event:
+    def _event(self, line: bytes) -> WatchEvent:
         event = self._decoder.line(line)
         if isinstance(event, Error):
             error = status_error(f"watch {self._path}", event.object)
             self._refuse_watch_list(error, event.object.message)
             raise error
         if not isinstance(event, Poison) or event.version:
-            self._last = line
+            self._last, self._renewed = line, ""
         if isinstance(event, Bookmark):
             self._bookmark(event)
         return event

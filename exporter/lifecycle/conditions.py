@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TypeAlias
 
+from exporter.lifecycle.bounded import bounded
 from exporter.lifecycle.observations import ConditionChanged, Observation, PodRef
-from exporter.lifecycle.text import bounded
 from exporter.objects import Pod
 
 TRACKED = frozenset(("Ready", "DisruptionTarget", "PodResizePending", "PodResizeInProgress", "AllContainersRestarting"))

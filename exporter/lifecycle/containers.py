@@ -9,17 +9,20 @@ from math import inf
 
 from msgspec.structs import replace
 
-from exporter.lifecycle import images, loops
+from exporter.lifecycle import images, kills, loops
+from exporter.lifecycle.bounded import bounded, shared
 from exporter.lifecycle.endings import (
     NOTHING,
     ON_THE_WAY,
     SAID_BY_THE_API,
+    SAID_BY_THE_WAIT,
     ends_of,
     known,
     label_of,
     ruled,
     synthetic,
 )
+from exporter.lifecycle.kills import Kill, Unsettled
 from exporter.lifecycle.loops import Place
 from exporter.lifecycle.observations import (
     UNOBSERVED,
@@ -28,7 +31,7 @@ from exporter.lifecycle.observations import (
     ContainerTerminated,
     ContainerType,
     ContainerWaiting,
-    ImagePullFailed,
+    ImagePulled,
     Observation,
     PodRef,
     ReadinessLost,
@@ -36,7 +39,6 @@ from exporter.lifecycle.observations import (
     Value,
 )
 from exporter.lifecycle.records import Container, Ending
-from exporter.lifecycle.text import bounded, shared
 from exporter.lifecycle.times import unix
 from exporter.objects import ContainerSpec, ContainerState, ContainerStatus
 
@@ -64,6 +66,12 @@ class Look(Value, frozen=True):
     """The pod's own; containers may have another."""
     baseline: bool = False
     """The first sight of a pod whose past is not counted."""
+    kills: tuple[Kill, ...] = ()
+    """What the kubelet said of kills whose end was yet to come (R5.2)."""
+    grace: float = 30.0
+    """Seconds that containers get to end."""
+    wait: float = 0.0
+    """Seconds that an end of which only the path tells the cause waits for its Event (R5.3)."""
 
 
 def fresh(name: str, kind: ContainerType, spec: ContainerSpec, counted: int = 0) -> Container:
@@ -116,9 +124,22 @@ def baseline(name: str, kind: ContainerType, spec: ContainerSpec, status: Contai
     return container
 
 
+def settled(container: Container, seen: list[Observation]) -> Container:
+    """No Event has told why the newest end came: the path's word for it stands (R5.3)."""
+    if container.unsettled is None:
+        return container
+    seen += container.unsettled.told
+    return replace(container, unsettled=None)
+
+
 def lost(container: Container, look: Look) -> list[Observation]:
     """The pod is gone and this container was last seen running: it ended, nobody saw how (R11)."""
     return [_terminated(container, look, UNOBSERVED, "")] if container.alive else []
+
+
+def remains(c: Container) -> Container:
+    """What late Events need of a container whose pod is gone."""
+    return Container(c.name, c.type, c.counted, shape=c.shape, failures=c.failures)
 
 
 def _runs_on(c: Container, status: ContainerStatus) -> bool:
@@ -185,10 +206,26 @@ class _Step:
         if synthetic(end):
             return self._vanished(c, label_of(end))
         if known(end, c.ending):
-            return replace(c, alive=False) if c.alive else c
+            return self._known(c)
         cause, inferred = self._cause(c, end)
-        self._seen.append(_terminated(c, self._look, cause, end.exit_code, end.ran))
+        c = settled(c, self._seen)
+        told = _terminated(c, self._look, cause, end.exit_code, end.ran)
+        if inferred and self._look.wait:
+            c = replace(c, unsettled=Unsettled(self._look.at + self._look.wait, (told,)))
+        else:
+            self._seen.append(told)
         return replace(c, ending=replace(end, cause=cause, inferred=inferred), alive=False)
+
+    def _known(self, c: Container) -> Container:
+        """An end that was told already; what follows may tell its cause in time for its restart."""
+        said = self._said_by_wait()
+        if said and c.ending is not None and c.ending.cause in ("Error", "Completed"):
+            c = replace(c, ending=replace(c.ending, cause=said))
+        return replace(c, alive=False) if c.alive else c
+
+    def _said_by_wait(self) -> str:
+        state = self._status.state or NOTHING
+        return SAID_BY_THE_WAIT.get(state.waiting.reason, "") if state.waiting else ""
 
     def _vanished(self, c: Container, reason: str) -> Container:
         """R2: only an instance that was seen running has ended; exit code 137 is the kubelet's invention."""
@@ -201,11 +238,23 @@ class _Step:
         """R5: the first that fits, and whether it was inferred from the path."""
         if end.reason in SAID_BY_THE_API:
             return SAID_BY_THE_API[end.reason], False
+        if said := self._said_by_wait():
+            return said, False
+        if killed := self._killed_for(c, end):
+            return killed, False
         if probe := self._killed_by(c, end):
             return probe, True
         if _stopped(c, end, self._look):
             return "PodStopped", False
         return end.reason, False
+
+    def _killed_for(self, c: Container, end: Ending) -> str:
+        """R5.2, a fact: what the kubelet said when it killed."""
+        if not self._look.kills:
+            return ""
+        look, own = self._look, (self._spec.liveness_probe, self._spec.startup_probe)
+        grace = max([look.grace, *(probe.termination_grace_period_seconds or 0 for probe in own if probe)])
+        return kills.cause_of(look.kills, c.name, end.finished, look.at, grace, stopping=look.stop < inf)
 
     def _killed_by(self, c: Container, end: Ending) -> str:
         """R5.3, the path: the kubelet kills for a probe and restarts in one sync, so state.terminated never shows."""
@@ -227,7 +276,7 @@ class _Step:
             return c
         for instance in range(c.counted, counted):
             ending = c.ending if c.ending and c.ending.instance == instance else None
-            self._restart(c, ending, c.held if instance == self._held_at else "")
+            c = self._restart(c, ending, c.held if instance == self._held_at else "")
         return replace(c, counted=counted, ahead=c.id != "", alive=False, started=False)
 
     def newest(self, c: Container) -> Container:
@@ -236,14 +285,18 @@ class _Step:
             return c
         return replace(c, id=self._id, ahead=False, alive=False, started=False, held="")
 
-    def _restart(self, c: Container, ending: Ending | None, held: str) -> None:
+    def _restart(self, c: Container, ending: Ending | None, held: str) -> Container:
         """An instance was followed by another one; `ending` is how it went, if anyone saw it."""
         if ending is None and not held:
             self._seen.append(_terminated(c, self._look, UNOBSERVED, ""))
         reason = self._restart_reason(c, ending, held)
         inferred = ending is not None and ending.inferred
         look = self._look
-        self._seen.append(ContainerRestarted(look.at, look.pod, c.name, c.type, reason, inferred, look.node))
+        told = ContainerRestarted(look.at, look.pod, c.name, c.type, reason, inferred, look.node)
+        if inferred and c.unsettled is not None:
+            return replace(c, unsettled=replace(c.unsettled, told=(*c.unsettled.told, told)))
+        self._seen.append(told)
+        return c
 
     def _restart_reason(self, c: Container, ending: Ending | None, held: str) -> str:
         """R5.5 and R2: the cause of the end, but for restarts that need another explanation."""
@@ -289,7 +342,7 @@ class _Step:
         cause = images.failure(reason, message, failed_before=c.pull_failed)
         if not cause:
             return c
-        self._seen.append(ImagePullFailed(look.at, look.pod, c.name, c.type, cause))
+        self._seen.append(ImagePulled(look.at, look.pod, c.name, c.type, "failed", cause))
         return replace(c, pull_failed=True)
 
     def _readiness(self, c: Container) -> Container:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from exporter.lifecycle.bounded import bounded
 from exporter.lifecycle.observations import Observation, PodDisrupted, PodRef
 from exporter.lifecycle.phases import condition
-from exporter.lifecycle.text import bounded
 from exporter.objects import Pod, PodStatus
 
 BY_KUBELET = {"Evicted": "NodePressureEviction", "Preempting": "PreemptionByKubelet", "Terminated": "NodeShutdown"}

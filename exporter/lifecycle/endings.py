@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from exporter.lifecycle.bounded import bounded
 from exporter.lifecycle.records import Container, Ending
-from exporter.lifecycle.text import bounded
 from exporter.lifecycle.times import unix
 from exporter.objects import ContainerState, ContainerStatus, RestartRule, Terminated
 
@@ -18,6 +18,8 @@ SAID_BY_THE_API = {
     RESTARTING_ALL: "RestartAllContainers",
 }
 """Reasons of an end that are its cause, whatever else is known, and what they are called here (R5.1)."""
+SAID_BY_THE_WAIT = {"PostStartHookError": "PostStartHook"}
+"""Waiting reasons that tell why the end before them came: the kubelet kills a container whose hook fails."""
 ON_THE_WAY = frozenset(("", "ContainerCreating", "PodInitializing"))
 """Waiting reasons of every start: no trouble, so not counted (R9)."""
 

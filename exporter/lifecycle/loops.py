@@ -13,15 +13,13 @@ from exporter.lifecycle.observations import (
     PodRef,
     Value,
 )
-from exporter.lifecycle.times import unix
+from exporter.lifecycle.times import go_duration, unix
 from exporter.objects import ContainerSpec, ContainerState, ContainerStatus
 
 CALM = 600.0
 """Seconds of one run after which the kubelet forgets the back-off, whatever its maximum is."""
 BACK_OFF = "CrashLoopBackOff"
-_DELAY = re.compile(r"back-off ((?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+) ")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
-_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_DELAY = re.compile(r"back-off (\S+) ")
 
 
 class Loop(Value, frozen=True):
@@ -96,6 +94,4 @@ def ended(loop: Loop, at: float, place: Place, seen: list[Observation]) -> None:
 def backoff(message: str) -> float | None:
     """Seconds of the Go duration in a waiting message such as `back-off 1m20s restarting failed container=...`."""
     match = _DELAY.match(message)
-    if match is None:
-        return None
-    return sum(float(number) * _UNIT[unit] for number, unit in _PART.findall(match[1]))
+    return go_duration(match[1]) if match else None

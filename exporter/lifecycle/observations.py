@@ -57,7 +57,8 @@ class ContainerObservation(Observation, frozen=True):
     """A fact about one container of a pod."""
 
     container: str
-    container_type: ContainerType
+    container_type: ContainerType | Literal[""]
+    """"" with an Event that does not tell which container it is about."""
 
 
 class ContainerAppeared(ContainerObservation, frozen=True, tag=True):
@@ -111,10 +112,35 @@ class ReadinessLost(ContainerObservation, frozen=True, tag=True):
     cause: str
 
 
-class ImagePullFailed(ContainerObservation, frozen=True, tag=True):
-    """R9: an image could not be pulled."""
+class ImagePulled(ContainerObservation, frozen=True, tag=True):
+    """An image was pulled, was present, or could not be had (R9). `count`: times; `seconds`: of the newest pull."""
 
+    result: Literal["pulled", "present", "failed"]
+    cause: str = ""
+    count: int = 1
+    registry: str = ""
+    seconds: float | None = None
+
+
+class ProbeFailed(ContainerObservation, frozen=True, tag=True):
+    """Attempts of a probe that did not succeed; outcome failed, or errored: it could not be made.
+
+    `counted`: how many that is; `explained`: how many of which the cause is known, None if none.
+    """
+
+    probe: str
+    outcome: str
     cause: str
+    counted: int
+    explained: int | None
+
+
+class EventOccurred(Observation, frozen=True, tag=True):
+    """An Event about the pod occurred `count` times more."""
+
+    event_type: str
+    reason: str
+    count: int
 
 
 class ConditionChanged(Observation, frozen=True, tag=True):

@@ -11,12 +11,13 @@ from sys import intern
 
 from msgspec.structs import replace
 
-from exporter.lifecycle import containers, course, loops
+from exporter.lifecycle import containers, course, kills, loops
 from exporter.lifecycle.containers import Look
 from exporter.lifecycle.observations import (
     CREATED,
     DELETED,
     ContainerAppeared,
+    ContainerRestarted,
     ContainerType,
     Observation,
     PhaseChanged,
@@ -101,8 +102,11 @@ def _blank(pod: Pod, workload: Workload | Unresolved, now: float) -> Record:
     )
 
 
-def applied(record: Record, pod: Pod, now: float, *, gap: bool, baseline: bool = False) -> Step:
-    """A newer state of the pod. `gap`: it came by a list, so states before it may have been missed."""
+def applied(record: Record, pod: Pod, now: float, *, gap: bool, baseline: bool = False, wait: float = 0.0) -> Step:
+    """A newer state of the pod. `gap`: it came by a list, so states before it may have been missed.
+
+    `wait`: seconds that an end of which only the path tells the cause waits for its Event (R5.3).
+    """
     requested = _deletion_requested(record.deletion_requested, pod.metadata)
     phase = phase_of(pod, record.phase, requested)
     seen: list[Observation] = []
@@ -120,30 +124,40 @@ def applied(record: Record, pod: Pod, now: float, *, gap: bool, baseline: bool =
         node=pod.spec.node_name if pod.spec else "",
         restart_policy=pod.spec.restart_policy if pod.spec else "Always",
         baseline=baseline,
+        kills=record.kills,
+        grace=_grace(pod),
+        wait=wait,
     )
     parts = tuple(_containers(record, pod, look, seen))
     if phase in TERMINAL:
         parts = tuple(_loop_over(c, now, record.pod, seen) for c in parts)
     after = _described(record, pod, phase, since, requested, parts)
+    if record.kills:
+        finished = {c.name: c.ending.finished or now for c in parts if c.ending}
+        after = replace(after, kills=kills.remaining(record.kills, finished, now, look.grace))
     return course.applied(record, after, pod, look, seen), seen
 
 
 def deleted(record: Record, now: float, *, unobserved: bool) -> Step:
     """The pod is gone (R11); `unobserved`: only a list told. Its record lingers, without containers."""
     seen: list[Observation] = []
+    record = replace(record, containers=tuple([containers.settled(c, seen) for c in record.containers]))
     if not record.mirror:  # deleting the API's picture of a static pod stops nothing
         for c in record.containers:
             _gone(c, now, record.pod, seen)
         seen += course.gone(record, now, unobserved=unobserved)
     change = _phase_changed(record, DELETED, now, now)
     seen.append(replace(change, unobserved=unobserved))
-    kept = record.containers if record.mirror else ()
-    return replace(record, phase=DELETED, since=now, gone_at=now + LINGER, containers=kept), seen
+    kept = record.containers if record.mirror else tuple(containers.remains(c) for c in record.containers)
+    return replace(record, phase=DELETED, since=now, gone_at=now + LINGER, containers=kept, kills=()), seen
 
 
-def left(record: Record, now: float) -> Record:
-    """The pod left our view without being deleted: nothing happened to it (R11)."""
-    return replace(record, gone_at=now, containers=(), undecided=None)
+def left(record: Record, now: float) -> Step:
+    """The pod left our view without being deleted: nothing happened to it (R11) but what still waits to be told."""
+    seen: list[Observation] = []
+    for c in record.containers:
+        containers.settled(c, seen)
+    return replace(record, gone_at=now, containers=(), undecided=None), seen
 
 
 def decided(record: Record, workload: Workload) -> Step:
@@ -166,7 +180,10 @@ def due(record: Record) -> float:
     """The next moment at which time alone changes something, Unix seconds or infinity."""
     if record.gone_at < inf:
         return min(record.undecided.due if record.undecided else inf, record.gone_at)
-    moments = [min(c.lost_at + NEIGHBOURS, c.loop.calm_at if c.loop else inf) for c in record.containers]
+    moments = [
+        min(c.lost_at + NEIGHBOURS, c.loop.calm_at if c.loop else inf, c.unsettled.due if c.unsettled else inf)
+        for c in record.containers
+    ]
     return min([record.undecided.due if record.undecided else inf, record.quiet_at, *moments])
 
 
@@ -175,10 +192,14 @@ def elapsed(record: Record, now: float, flipped: float) -> Step:
     seen: list[Observation] = []
     parts = tuple(_elapsed(c, record.pod, now, flipped, seen) for c in record.containers)
     quiet = inf if record.quiet_at <= now else record.quiet_at
+    if any(isinstance(o, ContainerRestarted) for o in seen):
+        quiet = now + course.TROUBLE
     return replace(record, containers=parts, quiet_at=quiet), seen
 
 
 def _elapsed(c: Container, pod: PodRef, now: float, flipped: float, seen: list[Observation]) -> Container:
+    if c.unsettled is not None and c.unsettled.due <= now:
+        c = containers.settled(c, seen)
     if c.lost_at + NEIGHBOURS <= now:
         cause = "node" if abs(flipped - c.lost_at) <= NEIGHBOURS else "container"
         seen.append(containers.readiness_lost(c, now, pod, cause))
@@ -266,6 +287,12 @@ def _stop(pod: Pod, deletion_requested: float) -> float:
     return 0.0 if reason in STOPPED_BY else deletion_requested
 
 
+def _grace(pod: Pod) -> float:
+    """Seconds that containers get to end; 0 is possible, 30 is the API's default."""
+    asked = pod.spec.termination_grace_period_seconds if pod.spec else None
+    return 30.0 if asked is None else float(asked)
+
+
 def _phase_changed(record: Record, phase: str, at: float, now: float) -> PhaseChanged:
     if not record.phase:
         return PhaseChanged(now, record.pod, CREATED, phase)
@@ -294,6 +321,7 @@ def _described(
         containers=parts,
         status=intern(shortened(kubectl_status(pod))),
         generation=generation,
+        stop_grace=_grace(pod),
         requests=record.requests if same else requested(spec),
         limits=record.limits if same else limited(spec),
     )

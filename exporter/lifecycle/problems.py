@@ -8,6 +8,7 @@ from exporter.lifecycle.observations import (
     ContainerWaiting,
     Observation,
     PhaseChanged,
+    ProbeFailed,
     RestartCountReset,
 )
 
@@ -21,4 +22,4 @@ def is_problem(observation: Observation) -> bool:
         return observation.after in BAD_PHASES or observation.unobserved
     if isinstance(observation, ContainerTerminated):
         return observation.reason not in QUIET_ENDS
-    return isinstance(observation, ContainerRestarted | ContainerWaiting | RestartCountReset)
+    return isinstance(observation, ContainerRestarted | ContainerWaiting | ProbeFailed | RestartCountReset)

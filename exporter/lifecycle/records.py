@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from math import inf
 
+from msgspec.structs import replace
+
 from exporter.lifecycle.conditions import Known
+from exporter.lifecycle.failures import Failures
+from exporter.lifecycle.kills import Kill, Unsettled
 from exporter.lifecycle.loops import Loop
 from exporter.lifecycle.observations import ContainerType, Observation, PodRef, Value
 from exporter.lifecycle.owners import Unresolved
@@ -65,6 +69,10 @@ class Container(Value, frozen=True):
     """A failed pull of this wait was told (R9)."""
     lost_at: float = inf
     """When readiness was lost, while the cause is still being waited for (R7)."""
+    unsettled: Unsettled | None = None
+    """What waits for the Event that tells the cause of the newest end (R5.3)."""
+    failures: tuple[Failures, ...] = ()
+    """Failed attempts of its probes."""
 
 
 class Undecided(Value, frozen=True):
@@ -73,6 +81,14 @@ class Undecided(Value, frozen=True):
     workload: Unresolved
     due: float
     held: tuple[Observation, ...] = ()
+
+
+class Heard(Value, frozen=True):
+    """How often an Event had occurred when it was seen last, and when it began (Unix seconds)."""
+
+    name: str
+    count: int
+    began: float
 
 
 class Record(Value, frozen=True):
@@ -122,6 +138,14 @@ class Record(Value, frozen=True):
     limits: Amounts = ()
     quiet_at: float = inf
     """When its latest trouble, a restart or a lost Ready, is ten minutes old."""
+    stop_grace: float = 30.0
+    """Seconds that its containers get to end."""
+    kills: tuple[Kill, ...] = ()
+    """What the kubelet said of kills whose end is yet to come (R5.2)."""
+    heard: tuple[Heard, ...] = ()
+    """Events about it, those that changed last at the end."""
+    forgotten: float = -inf
+    """When the newest Event began of those that were forgotten for others."""
     gone_at: float = inf
     """When the last memory of a pod that is gone is dropped."""
 
@@ -144,3 +168,9 @@ class Record(Value, frozen=True):
     def bare(self) -> bool | None:
         """True for an unmanaged pod, else None."""
         return self.unmanaged or None
+
+
+def with_container(record: Record, container: Container) -> Record:
+    """The record with one of its containers changed."""
+    parts = tuple(container if c.name == container.name else c for c in record.containers)
+    return replace(record, containers=parts)

@@ -25,12 +25,13 @@ HANDLERS = ("httpGet", "exec", "tcpSocket", "grpc")
 
 
 class ProbeShape(Value, frozen=True):
-    """A configured probe. `period` is seconds."""
+    """A configured probe. `period` is seconds; `grace` too, 0 where the pod's applies."""
 
     probe: str
     handler: str
     period: int
     threshold: int
+    grace: int = 0
 
 
 class ContainerShape(Value, frozen=True):
@@ -88,7 +89,8 @@ def _pairs(resources: Resources | None) -> tuple[Pairs, Pairs]:
 def _probe(name: str, probe: Probe) -> ProbeShape:
     handlers = zip(HANDLERS, (probe.http_get, probe.exec, probe.tcp_socket, probe.grpc), strict=True)
     handler = next((kind for kind, one in handlers if one is not None), "other")
-    return ProbeShape(name, handler, probe.period_seconds, probe.failure_threshold)
+    grace = probe.termination_grace_period_seconds or 0
+    return ProbeShape(name, handler, probe.period_seconds, probe.failure_threshold, grace)
 
 
 def requested(spec: PodSpec) -> Amounts:

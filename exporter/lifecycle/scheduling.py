@@ -11,9 +11,9 @@ from collections import Counter
 from sys import intern
 from zlib import crc32
 
+from exporter.lifecycle.bounded import bounded
 from exporter.lifecycle.observations import Observation, PodRef, SchedulingFailed, Value
 from exporter.lifecycle.phases import condition
-from exporter.lifecycle.text import bounded
 from exporter.objects import Pod
 
 _NODES = re.compile(r"0/\d+ nodes are available: ?(.*)", re.DOTALL)

@@ -13,13 +13,15 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from exporter.lifecycle import pods
+from exporter.lifecycle import events, pods, probes
 from exporter.lifecycle.deadlines import Deadlines
+from exporter.lifecycle.early import Early
+from exporter.lifecycle.events import Notice
 from exporter.lifecycle.observations import CREATED, Observation, PhaseChanged, RolledOut, Workload
 from exporter.lifecycle.owners import identify, workload_of
 from exporter.lifecycle.phases import SLACK
 from exporter.lifecycle.records import Record
-from exporter.objects import Job, Listed, Owner, Pod, ReplicaSet
+from exporter.objects import Anything, Event, Job, Listed, Owner, Pod
 
 FLIPPED = 60.0
 """Seconds for which it is remembered that a node's containers lost readiness together; nodes come and go."""
@@ -33,8 +35,18 @@ Deliver: TypeAlias = Callable[[Record | None, Record, list[Observation]], None]
 class Tracker:
     """Remembers pods. `now` is Unix seconds everywhere."""
 
-    def __init__(self, deliver: Deliver, workload_label: str = "", pod_labels: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        deliver: Deliver,
+        workload_label: str = "",
+        pod_labels: tuple[str, ...] = (),
+        *,
+        attribution_wait: float = 0.0,
+        normal_events: bool = False,
+    ) -> None:
         self._deliver = deliver
+        self._wait_for_cause = attribution_wait
+        self._normal_events = normal_events
         self._label = workload_label
         self._pod_labels = pod_labels
         self._records: dict[str, Record] = {}
@@ -51,6 +63,9 @@ class Tracker:
         """When containers without a readiness probe last lost readiness, by node: the kubelet's doing (R7)."""
         self._waiting: dict[str, set[str]] = {}
         """Keys of pods, by uid of the owner that they wait for."""
+        self.early = Early()
+        self._events_listed: set[str] = set()
+        """Namespaces ("" for all) of which a complete list of Events has been seen."""
 
     @property
     def objects(self) -> dict[str, int]:
@@ -79,7 +94,7 @@ class Tracker:
         if known is None:
             self._first_seen(pod, key, now)
         else:
-            self._remember(known, *self._labelled(pod, *pods.applied(known, pod, now, gap=gap)))
+            self._remember(known, *self._labelled(pod, *self._applied(known, pod, now, gap=gap)))
 
     def deleted(self, pod: Pod, now: float) -> None:
         """R11: the object of a deletion is a last update; without deletionTimestamp the pod only left our view."""
@@ -90,10 +105,10 @@ class Tracker:
             if record.undecided is not None:  # what happened before it left is told all the same
                 self._decide(record, record.undecided.workload.fallback)
                 record = self._records[record.key]
-            self._remember(record, pods.left(record, now), [])
+            self._remember(record, *pods.left(record, now))
             self._drop(record.key)
             return
-        last, seen = pods.applied(record, pod, now, gap=False)
+        last, seen = self._applied(record, pod, now, gap=False)
         gone, more = pods.deleted(last, now, unobserved=False)
         self._remember(record, gone, seen + more)
 
@@ -126,12 +141,39 @@ class Tracker:
         for uid in [u for u, w in owners.items() if _within(listed, w.namespace) and u not in listed.uids]:
             del owners[uid]
 
+    def event(self, event: Event, now: float, *, listed: bool) -> float | None:
+        """An Event as it is now; `listed`: it came by a list. Gives when it occurred, None if that is no news."""
+        notice = events.notice_of(event, now, normal=self._normal_events)
+        if notice is None:
+            return None
+        baseline = listed and not self._events_listed & {"", notice.namespace}
+        record = self._subject(notice)
+        if record is not None:
+            return notice.at if self._hear(record, notice, now, baseline=baseline) else None
+        if not baseline:
+            self.early.hold(notice, now)
+        return None
+
+    def events_listed(self, listed: Listed) -> None:
+        """A list of Events is complete: what comes from now on is news."""
+        self._events_listed.add(listed.namespace)
+
+    def probe_failures(self, uid: str, container: str, probe: str, total: int, now: float, *, first: bool) -> None:
+        """The kubelet's counter of failed attempts; `first`: it is of the first read of this node."""
+        record = self._records.get(uid)
+        if record is not None and record.gone_at == inf:
+            base = first and record.created < self._began(record.pod.namespace) - SLACK
+            after, seen = probes.read(record, container, probe, total, now, base=base)
+            if after is not record:
+                self._remember(record, after, seen)
+
     def next_deadline(self) -> float:
         """When to ask `due` again at the latest, Unix seconds."""
         return self._deadlines.next()
 
     def due(self, now: float) -> Iterable[str]:
         """Take out the keys of records of which time alone has changed something; each goes to `elapsed`."""
+        self.early.expire(now)
         return self._deadlines.due(now)
 
     def elapsed(self, key: str, now: float) -> None:
@@ -156,6 +198,33 @@ class Tracker:
         else:  # only mirror pods come back
             step = pods.returned(past, pod, now)
         self._remember(None, *self._labelled(pod, *step))
+        for notice in self.early.take(pod.metadata.namespace, pod.metadata.name):
+            if (record := self._subject(notice)) is not None:
+                self._hear(record, notice, now, baseline=False)
+
+    def _applied(self, record: Record, pod: Pod, now: float, *, gap: bool) -> pods.Step:
+        return pods.applied(record, pod, now, gap=gap, wait=self._wait_for_cause)
+
+    def _subject(self, notice: Notice) -> Record | None:
+        """The pod that an Event is about: by uid, a mirror pod by its config's hash, else by name."""
+        record = self._records.get(notice.uid)
+        if record is not None:
+            return record
+        named = self._records.get(self._names.get(f"{notice.namespace}/{notice.pod}", ""))
+        if named is None or (named.mirror and notice.uid == named.key.partition("@")[0]):
+            return named
+        return None if notice.uid else named
+
+    def _hear(self, record: Record, notice: Notice, now: float, *, baseline: bool) -> bool:
+        since = self._began(record.pod.namespace)
+        after, seen = events.heard(record, notice, now, since=since, baseline=baseline)
+        if after is not record:
+            self._remember(record, after, seen)
+        return bool(seen)
+
+    def _began(self, namespace: str) -> float:
+        """When our watch of a namespace began, by the server's own clock; infinity before the first list."""
+        return self._baseline.get(namespace, self._baseline.get("", inf))
 
     def _labelled(self, pod: Pod, record: Record, seen: list[Observation]) -> pods.Step:
         if not self._pod_labels:
@@ -166,8 +235,7 @@ class Tracker:
     def _is_new(self, pod: Pod) -> bool:
         """R10: created after the baseline list was made, by the server's own clock."""
         created = pod.metadata.creation_timestamp
-        listed = self._baseline.get(pod.metadata.namespace, self._baseline.get("", inf))
-        return created is not None and created.timestamp() >= listed - SLACK
+        return created is not None and created.timestamp() >= self._began(pod.metadata.namespace) - SLACK
 
     def _decide(self, record: Record, workload: Workload) -> None:
         self._remember(record, *pods.decided(record, workload))
@@ -227,7 +295,7 @@ class Tracker:
     def _known_owners(self) -> Mapping[str, Workload]:
         return ChainMap(self._replicasets, self._jobs)
 
-    def _owners(self, of: type[Pod | ReplicaSet | Job]) -> dict[str, Workload]:
+    def _owners(self, of: type[Anything]) -> dict[str, Workload]:
         return self._jobs if of is Job else self._replicasets
 
 

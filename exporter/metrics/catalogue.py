@@ -15,11 +15,13 @@ from exporter.lifecycle.observations import (
     ContainerWaiting,
     CrashLoopBegan,
     CrashLoopEnded,
+    EventOccurred,
     GracePeriodExceeded,
-    ImagePullFailed,
+    ImagePulled,
     PhaseChanged,
     PodDisrupted,
     PodTerminated,
+    ProbeFailed,
     ReadinessLost,
     ReadinessRegained,
     RestartedInPlace,
@@ -36,6 +38,7 @@ _REASONS = ("reason", 20, "")
 _CAUSES = ("cause", 20, "")
 _EXIT_CODES = ("exit_code", 20, "container")
 _CONDITIONS = ("condition", 25, "")
+_EVENTS = "lower bound: exactly what the API's Events say, of which senders drop some in bursts"
 _LOWER = "lower bound: what Kubernetes writes twice alike is seen once"
 
 COUNTERS = (
@@ -128,12 +131,45 @@ COUNTERS = (
         example="sum by (namespace, workload, container) (increase(pod_container_crash_loops_total[1d])) > 0",
     ),
     CounterFamily(
+        "pod_container_probe_failures_total",
+        ProbeFailed,
+        "Attempts of probes that did not succeed. failed: the probe said no; errored: it could not be made. A lower "
+        "bound without --kubelet.probes: kubelets send 25 Events of a pod at once, then one in five minutes.",
+        f"{_PART} probe outcome",
+        amount="counted",
+        exact=_EVENTS + "; with --kubelet.probes exact but for what follows a pod's last read",
+        example="sum by (namespace, workload, container, probe) (increase(pod_container_probe_failures_total[1h])) > 0",
+    ),
+    CounterFamily(
+        "pod_container_probe_failure_causes_total",
+        ProbeFailed,
+        "Attempts of probes that did not succeed, by what their Events say: timeout, connection_refused, "
+        "connection_reset, http_status, exec_exit, grpc, dns, tls, other. A lower bound, always from Events.",
+        "container probe cause",
+        amount="explained",
+        exact=_EVENTS,
+        example="topk(5, sum by (workload, probe, cause) (increase(pod_container_probe_failure_causes_total[1h])))",
+    ),
+    CounterFamily(
         "pod_container_image_pulls_total",
-        ImagePullFailed,
-        "Image pulls by result; failed ones by cause: auth, not_found, rate_limit, network, other (R9).",
-        "container result=:failed cause",
-        exact=_LOWER,
+        ImagePulled,
+        "Images by result: pulled, present (was on the node), failed; failures by cause: auth, not_found, rate_limit, "
+        "network, other. A lower bound: what succeeded is told by Events, of which some are dropped (R9).",
+        "container result cause",
+        amount="count",
+        exact=f"failed: {_LOWER}; pulled, present: {_EVENTS}",
         example='sum by (cause) (increase(pod_container_image_pulls_total{result="failed"}[1h]))',
+    ),
+    CounterFamily(
+        "pod_events_total",
+        EventOccurred,
+        "Occurrences of Events about pods, by their own counts; only Warnings unless --events.normal. A lower bound: "
+        "their senders drop some.",
+        "event_type reason",
+        amount="count",
+        bounds=(("event_type", 20, ""), _REASONS),
+        exact=_EVENTS,
+        example="topk(10, sum by (namespace, workload, reason) (increase(pod_events_total[1h])))",
     ),
     CounterFamily(
         "pod_disruptions_total",
@@ -255,6 +291,17 @@ HISTOGRAMS = (
         "namespace",
         amount="seconds",
         example="histogram_quantile(0.95, sum by (le) (rate(pod_termination_duration_seconds_bucket[1d])))",
+    ),
+    HistogramFamily(
+        "pod_image_pull_duration_seconds",
+        ImagePulled,
+        "How long pulls of images took, from Events, by registry; images that name none come from docker.io.",
+        "",
+        (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 2400),
+        "registry",
+        amount="seconds",
+        exact=_EVENTS,
+        example="histogram_quantile(0.9, sum by (le, registry) (rate(pod_image_pull_duration_seconds_bucket[1d])))",
     ),
 )
 
@@ -500,4 +547,8 @@ def born_early(seen: ContainerAppeared) -> tuple[tuple[str, tuple[str, ...]], ..
     early = [("pod_container_restarts_total", (*at, reason)) for reason in reasons]
     early += [("pod_container_terminations_total", (*at, "OOMKilled", "137")), ("pod_container_crash_loops_total", at)]
     early += [("pod_container_readiness_losses_total", (*at, "container"))] if seen.readiness else []
+    probes = {"liveness": seen.liveness, "readiness": seen.readiness, "startup": seen.startup}
+    early += [
+        ("pod_container_probe_failures_total", (*at, probe, "failed")) for probe, there in probes.items() if there
+    ]
     return tuple(early)

@@ -7,13 +7,14 @@ from typing import Literal, NamedTuple, TypeAlias
 from exporter.lifecycle.observations import Observation
 
 Rows: TypeAlias = Literal["pod", "container", "ending", "loop"]
-Scope: TypeAlias = Literal["workload", "namespace", "node"]
-Level: TypeAlias = Literal["workload", "namespace", "off"]
+Scope: TypeAlias = Literal["workload", "namespace", "node", "registry"]
+Level: TypeAlias = Literal["workload", "namespace", "registry", "off"]
 
 SCOPES: dict[Scope, tuple[str, ...]] = {
     "workload": ("namespace", "workload_kind", "workload"),
     "namespace": ("namespace", "workload_kind"),
     "node": ("node",),
+    "registry": ("registry",),
 }
 """The labels of whose account a family is kept on."""
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import cast
 
 from exporter.errors import SettingsError
-from exporter.lifecycle.observations import ContainerAppeared, ContainerRestarted, Observation, Workload
+from exporter.lifecycle.observations import (
+    ContainerAppeared,
+    ContainerRestarted,
+    ImagePulled,
+    Observation,
+    Workload,
+)
 from exporter.lifecycle.records import Record
 from exporter.metrics.accounts import Account, Book, Feed, Key, feeds_of
 from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS, PODS, born_early
@@ -16,6 +23,7 @@ from exporter.metrics.gauges import Presence, WorkloadAccount, counts_alike, pre
 
 WORKLOADS_PER_NAMESPACE = 500
 MOST_NODES = 5000
+MOST_REGISTRIES = 50
 
 
 def levels_of(words: tuple[str, ...]) -> dict[str, Level]:
@@ -65,7 +73,15 @@ class Ledger:
         self._nodes: Book[Account] = Book(
             Account, SCOPES["node"], feeds_of(fed["node"]), hold=birth_hold, retention=retention, limit=MOST_NODES
         )
-        self._books = (self._workloads, self._namespaces, self._nodes)
+        self._registries: Book[Account] = Book(
+            Account,
+            SCOPES["registry"],
+            feeds_of(fed["registry"]),
+            hold=birth_hold,
+            retention=inf,
+            limit=MOST_REGISTRIES,
+        )
+        self._books = (self._workloads, self._namespaces, self._nodes, self._registries)
         self._feeds = [_by_kind(book.feeds) for book in self._books]
         self._early = {feed.family.name: feed for feed in self._workloads.feeds}
 
@@ -106,6 +122,9 @@ class Ledger:
         elif isinstance(observation, ContainerRestarted) and observation.node:
             for feed in self._feeds[2].get(kind, ()):
                 self._nodes.add((observation.node,), feed, observation, now)
+        elif isinstance(observation, ImagePulled) and observation.registry:
+            for feed in self._feeds[3].get(kind, ()):
+                self._registries.add((observation.registry,), feed, observation, now)
 
     def track(self, before: Record | None, after: Record, now: float) -> None:
         """Keep the counts of pods that are there; `before` and `after` belong to one pod."""

@@ -24,10 +24,12 @@ from exporter.lifecycle.observations import Observation
 from exporter.metrics.catalogue import COUNTERS, HISTOGRAMS
 from exporter.vitals import (
     DELAY_BUCKETS,
+    KUBELET_RESULTS,
     RELIST_REASONS,
     RESTART_REASONS,
     CoreVitals,
     Delays,
+    KubeletVitals,
     LoopVitals,
     WatchVitals,
     WebVitals,
@@ -40,6 +42,7 @@ CLAMPED = ("pod_phase_seconds_total", "pod_startup_stage_seconds_total")
 BOUNDED = (
     ("all", "workload"),
     ("all", "node"),
+    ("all", "registry"),
     ("pod_labels", "label"),
     *((family.name, label) for family in (*COUNTERS, *HISTOGRAMS) for label, _, _ in family.bounds),
 )
@@ -53,6 +56,7 @@ class Vitals:
     """All rooms' numbers, and the sizes that are counted where they live."""
 
     watches: list[WatchVitals] = field(default_factory=list)
+    kubelet: KubeletVitals = field(default_factory=KubeletVitals)
     core: CoreVitals = field(default_factory=CoreVitals)
     web: WebVitals = field(default_factory=WebVitals)
     loop: LoopVitals = field(default_factory=LoopVitals)
@@ -61,6 +65,8 @@ class Vitals:
     workloads: Callable[[], int] = lambda: 0
     series: Callable[[], Mapping[str, int]] = dict
     overflow: Callable[[], Mapping[tuple[str, str], int]] = dict
+    unmatched: Callable[[], int] = lambda: 0
+    """Events about pods that never came."""
 
 
 def registry(vitals: Vitals) -> CollectorRegistry:
@@ -87,6 +93,7 @@ class OwnCollector(Collector):
             [((__version__, platform.python_version()), 1)],
         )
         yield from self._watches()
+        yield from self._probes()
         yield from self._core()
         yield from self._bounds()
         yield from self._process()
@@ -139,6 +146,31 @@ class OwnCollector(Collector):
             [((w.resource,), w.decode_errors) for w in watches],
         )
 
+    def _probes(self) -> Iterator[Metric]:
+        kubelet, events = self._vitals.kubelet, [w for w in self._vitals.watches if w.resource == "events"]
+        sources = {"events": any(w.enabled and w.synced for w in events), "kubelet": kubelet.answering > 0}
+        yield _gauge(
+            "probe_source",
+            "1 for each source from which failures of probes are counted; with the kubelet's they are exact.",
+            ("source",),
+            [((source,), counts) for source, counts in sources.items()],
+        )
+        if not kubelet.enabled:
+            return
+        yield _counter(
+            "kubelet_reads",
+            "Reads of kubelets' /metrics/probes, by result.",
+            ("result",),
+            [((result,), kubelet.reads[result]) for result in _known(KUBELET_RESULTS, kubelet.reads)],
+        )
+        yield _gauge("kubelets_answering", "Kubelets that answered the newest read.", (), [((), kubelet.answering)])
+        yield _counter(
+            "probe_fills",
+            "Failures of probes after the kubelet's last read of a pod, filled in from Events.",
+            (),
+            [((), self._vitals.core.probe_fills)],
+        )
+
     def _core(self) -> Iterator[Metric]:
         core = self._vitals.core
         yield _gauge(
@@ -171,6 +203,12 @@ class OwnCollector(Collector):
         core, overflow = self._vitals.core, self._vitals.overflow()
         yield _counter(
             "unobserved_restarts", "Restarts that left no trace of their cause.", (), [((), core.unobserved_restarts)]
+        )
+        yield _counter(
+            "unmatched_events",
+            "Events about pods that did not come within a minute, and so could not be counted.",
+            (),
+            [((), self._vitals.unmatched())],
         )
         yield _counter(
             "unobserved_deletions",

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Literal, TypeAlias, cast
 
+from exporter.lifecycle.bounded import LIMIT
 from exporter.lifecycle.records import Record
-from exporter.lifecycle.text import LIMIT
 from exporter.metrics.catalogue import INFO, LABELS
 from exporter.metrics.families import RowFamily, escape, number
 

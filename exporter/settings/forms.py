@@ -44,6 +44,12 @@ def _items(value: object) -> object:
     return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
 
 
+def _count(value: object) -> object:
+    if not str(value).isdecimal() or not int(str(value)):
+        raise ValueError("should be a whole number, 1 or more")
+    return int(str(value))
+
+
 def _namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
     if not all(map(_NAMESPACE.fullmatch, names)):
         raise ValueError("should be names of namespaces, separated by commas")
@@ -85,6 +91,7 @@ def _address(address: str) -> str:
 
 Duration = Annotated[float, BeforeValidator(seconds)]
 Namespaces = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items), AfterValidator(_namespaces)]
+Count = Annotated[int, BeforeValidator(_count)]
 LabelKey = Annotated[str, AfterValidator(_label_key)]
 Address = Annotated[str, AfterValidator(_address)]
 LabelKeys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items), AfterValidator(_label_keys)]

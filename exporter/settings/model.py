@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.errors import SettingsError
-from exporter.settings.forms import Address, Duration, LabelKey, LabelKeys, Levels, Namespaces, Pattern
+from exporter.settings.forms import Address, Count, Duration, LabelKey, LabelKeys, Levels, Namespaces, Pattern
 
 PREFIX = "POD_EXPORTER_"
 
@@ -47,6 +47,48 @@ class Web(Group):
         """Host (None: all addresses) and port."""
         host, _, port = self.listen_address.rpartition(":")
         return host.strip("[]") or None, int(port)
+
+
+class Events(Group):
+    """The cluster's Events: why probes failed and containers were killed."""
+
+    enabled: bool = True
+    """Watch the Events of pods. Without, causes of restarts are read from the pods' status alone, and probe failures,
+    successful image pulls and Events are not counted."""
+    normal: bool = False
+    """Count Events of type Normal too, not only Warnings."""
+
+
+class Kubelet(Group):
+    """The kubelets as the exact source of probe failures."""
+
+    probes: bool = False
+    """Count failures of probes from each kubelet's /metrics/probes, not from Events alone. Needs list and watch on
+    nodes and get on nodes/metrics; the token of the exporter is shown to every kubelet."""
+    interval: Duration = 30.0
+    """How often each kubelet is read."""
+    concurrency: Count = 16
+    """How many kubelets are read at once, at most."""
+    ca_file: Path | None = None
+    """CA of the kubelets' certificates, in PEM form. Unset: the cluster's own."""
+    insecure_skip_verify: bool = False
+    """Do not check the kubelets' certificates; in many clusters they are self-signed. Whoever can pose as a node then
+    gets the exporter's token, which can read what the exporter can."""
+
+    @field_validator("interval")
+    @classmethod
+    def _takes_time(cls, value: float) -> float:
+        if value < 1:
+            raise ValueError("should be at least 1s")
+        return value
+
+
+class Lifecycle(Group):
+    """How what happened is derived."""
+
+    attribution_wait: Duration = 3.0
+    """How long the end of a container whose cause only an Event can tell for certain waits for it, before the cause is
+    inferred from the path of its status. 0: no wait."""
 
 
 class Ledger(Group):
@@ -111,6 +153,9 @@ class Settings(BaseSettings):
     loop, being deleted, or were in trouble within ten minutes, and pod_info of all."""
     kube: Kube = Kube()
     web: Web = Web()
+    events: Events = Events()
+    kubelet: Kubelet = Kubelet()
+    lifecycle: Lifecycle = Lifecycle()
     ledger: Ledger = Ledger()
     metrics: Metrics = Metrics()
     log: Log = Log()

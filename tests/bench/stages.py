@@ -29,7 +29,7 @@ from exporter.kube.reflector import Reflector
 from exporter.kube.resources import PODS, REPLICASETS
 from exporter.kube.watch import Watch
 from exporter.lifecycle.tracker import Tracker
-from exporter.objects import Anything, Applied, Change, Deleted, Listed, Pod
+from exporter.objects import Anything, Applied, Change, Deleted, Job, Listed, Pod, ReplicaSet
 from exporter.vitals import WatchVitals
 from tests.bench.process import Process
 from tests.bench.subjects import StandIn
@@ -41,7 +41,7 @@ _QUERY = {"watch": "true", "sendInitialEvents": "true", "resourceVersionMatch": 
 
 async def socket(connection: Connection, count: Count) -> None:
     """The bytes come in and are thrown away."""
-    address = urlsplit((await connection._current()).url)
+    address = urlsplit((await connection.access()).url)
     path = f"{PODS.path()}?{'&'.join(f'{key}={value}' for key, value in _QUERY.items())}"
     ended = asyncio.get_running_loop().create_future()
 
@@ -87,7 +87,7 @@ async def tracker(connection: Connection, count: Count) -> None:
     def take(change: Change) -> None:
         if isinstance(change, Applied) and isinstance(change.object, Pod):
             known.pod(change.object, time.time(), gap=change.listed)
-        elif isinstance(change, Applied) and not isinstance(change.object, Pod):
+        elif isinstance(change, Applied) and isinstance(change.object, ReplicaSet | Job):
             known.owner(change.object)
         elif isinstance(change, Listed) and change.of is Pod:
             known.missing(change)

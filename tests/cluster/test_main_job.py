@@ -6,7 +6,6 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ from tests.cluster.truth import Key, Truth, Workload, workload_of
 pytestmark = pytest.mark.cluster
 RESTARTS = "pod_container_restarts_total"
 TRANSITIONS = "pod_phase_transitions_total"
-
-
-def needs_events(container: tuple[str, str]) -> list[pytest.MarkDecorator]:
-    """Expects failure where the cause is told by Events alone, as long as none are read."""
-    told_by_events = container in (("hook", "main"), ("sandboxed", "main"))
-    missing = find_spec("exporter.lifecycle.events") is None
-    return [pytest.mark.xfail(reason="Events are not read yet")] if missing and told_by_events else []
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +89,7 @@ def test_a_late_exporter_counts_from_what_it_found(outcome: Outcome) -> None:
     assert sum(numbers.values()) > 50, "the late exporter has seen hardly anything"
 
 
-@pytest.mark.parametrize(
-    "container",
-    [pytest.param(key, marks=needs_events(key), id="/".join(key)) for key in REASONS],
-)
+@pytest.mark.parametrize("container", REASONS, ids="/".join)
 def test_restarts_are_counted_under_their_cause(outcome: Outcome, container: tuple[str, str]) -> None:
     """Near an outage a cause may be unknown; elsewhere it must be the right one."""
     name, container_name = container

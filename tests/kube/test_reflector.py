@@ -14,8 +14,9 @@ from exporter.errors import AccessError
 from exporter.kube.access import Access
 from exporter.kube.backoff import Backoff
 from exporter.kube.connection import Connection
+from exporter.kube.limits import WITHOUT_BOOKMARKS
 from exporter.kube.reflector import Reflector
-from exporter.kube.resources import JOBS, PODS, REPLICASETS
+from exporter.kube.resources import EVENTS, JOBS, PODS, REPLICASETS
 from exporter.objects import Applied, Change, Job, ReplicaSet
 from exporter.vitals import RELIST_REASONS, RESTART_REASONS, WatchVitals
 from tests.kube.conftest import QUICK, Follow, write_kubeconfig
@@ -379,3 +380,77 @@ async def test_missing_credentials_are_waited_for(logged: list[EventDict]) -> No
         await Reflector(Connection(load), PODS, "", print, vitals, sleep=stop).run()
     assert vitals.restarts == Counter(unauthorized=1)
     assert logged[0]["error"] == "kubeconfig: log in anew"
+
+
+def event(name: str, version: int, count: int = 1) -> dict[str, object]:
+    """An Event's JSON, with what the API server sends besides."""
+    return {
+        "kind": "Event",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": "demo", "uid": f"uid-{name}", "resourceVersion": str(version)},
+        "involvedObject": {"kind": "Pod", "namespace": "demo", "name": "web-0", "uid": "u", "apiVersion": "v1"},
+        "reason": "Unhealthy",
+        "message": "Liveness probe failed: ",
+        "source": {"component": "kubelet", "host": "node-1"},
+        "firstTimestamp": "2026-11-22T21:06:52Z",
+        "lastTimestamp": None,
+        "eventTime": "2026-11-22T21:06:52.123456Z",
+        "series": {"count": count, "lastObservedTime": "2026-11-22T21:06:52.123456Z"},
+        "type": "Warning",
+    }
+
+
+LONG = replace(QUICK, timeout=(300, 300))
+EVENT_LIST = page([event("e", 3)], 5)
+
+
+class TestEvents:
+    """They have no watch cache: lists come in pages, no bookmark ever comes, and a quiet watch must stay young."""
+
+    RENEWING = replace(QUICK, timeout=(1, 1), renewal=0.95, brief=0.01)
+
+    async def test_they_come_in_pages_and_are_selected_by_the_server(self, follow: Follow) -> None:
+        more = stream(line("MODIFIED", event("e", 7, 2)), line("DELETED", event("e", 8)))
+        story = await follow(
+            page([event("d", 2)], 5, "next"), page([event("e", 3)], 5), more, resource=EVENTS, limits=LONG
+        )
+        assert story.asked == ["list", "list>next", "watch@5", "watch@8"]
+        assert story.told == "*d *e =d,e +e -e"
+        assert {r.query["fieldSelector"] for r in story.server.requests} == {"involvedObject.kind=Pod"}
+        assert story.vitals.decode_errors == 0
+
+    async def test_a_quiet_watch_goes_on_from_a_younger_version(self, follow: Follow) -> None:
+        """The second answer is that of the list that asks where the collection stands."""
+        quiet = stream(0.3)
+        story = await follow(EVENT_LIST, quiet, page([event("e", 3)], 90), resource=EVENTS, limits=self.RENEWING)
+        assert story.asked == ["list", "watch@5", "list", "watch@90"]
+        assert story.server.requests[2].query["limit"] == "1"
+        assert story.told == "*e =e"
+
+    async def test_a_line_after_the_renewal_is_younger_still(self, follow: Follow) -> None:
+        busy = stream(0.3, line("ADDED", event("f", 95)))
+        story = await follow(EVENT_LIST, busy, page([], 90), resource=EVENTS, limits=self.RENEWING)
+        assert story.asked == ["list", "watch@5", "list", "watch@95"]
+
+    async def test_a_watch_that_breaks_does_not_adopt_the_renewal(self, follow: Follow) -> None:
+        """What was on its way between the two versions would be lost."""
+        story = await follow(EVENT_LIST, stream(0.3, end="cut"), page([], 90), resource=EVENTS, limits=self.RENEWING)
+        assert story.asked == ["list", "watch@5", "list", "watch@5"]
+
+    async def test_a_renewal_that_fails_changes_nothing(self, follow: Follow) -> None:
+        story = await follow(EVENT_LIST, stream(0.3), refused(500, "no"), resource=EVENTS, limits=self.RENEWING)
+        assert story.asked == ["list", "watch@5", "list", "watch@5"]
+
+    async def test_an_end_at_once_and_empty_means_that_the_version_is_too_old(self, follow: Follow) -> None:
+        story = await follow(EVENT_LIST, stream(), EVENT_LIST, resource=EVENTS, limits=replace(LONG, brief=5.0))
+        assert story.asked == ["list", "watch@5", "list", "watch@5"]
+        assert story.vitals.restarts == Counter(expired=1)
+        assert story.vitals.relists == Counter(expired=1)
+        assert story.pauses == [0.8], "lists of Events are dear: not at once again"
+
+    async def test_pods_never_renew(self, follow: Follow) -> None:
+        story = await follow(stream(added("a", 3), end_mark(5), 0.3), stream(), limits=self.RENEWING)
+        assert story.asked == ["stream", "watch@5", "watch@5"]
+
+    async def test_a_watch_of_events_is_shorter_than_etcds_compaction_interval(self) -> None:
+        assert WITHOUT_BOOKMARKS.timeout[1] + WITHOUT_BOOKMARKS.slack < 300

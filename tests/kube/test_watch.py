@@ -12,7 +12,7 @@ from exporter.kube.decoding import Decoder
 from exporter.kube.faults import ProtocolError, SilenceError, WatchListRefusedError
 from exporter.kube.limits import Limits
 from exporter.kube.resources import PODS
-from exporter.kube.watch import Event, Watch
+from exporter.kube.watch import Watch, WatchEvent
 from exporter.objects import Added, Bookmark
 from exporter.vitals import WatchVitals
 from tests.kube.conftest import QUICK, write_kubeconfig
@@ -35,7 +35,7 @@ class Followed:
     """One watch that was followed to its end."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[WatchEvent] = []
         self.error: Exception | None = None
         self.version = ""
         self.at: float | None = None

@@ -30,6 +30,9 @@ from exporter.objects import (
     ContainerSpec,
     ContainerState,
     ContainerStatus,
+    Event,
+    EventSeries,
+    InvolvedObject,
     Listed,
     Metadata,
     OwnerReference,
@@ -127,6 +130,38 @@ def _words(o: Observation) -> str:
     if isinstance(o, PhaseChanged):
         return f"{o.before} -> {o.after}{' (unobserved)' if o.unobserved else ''}"
     return ""
+
+
+def event(
+    reason: str,
+    message: str = "",
+    *,
+    name: str = "web-0.1",
+    container: str = "main",
+    path: str = "spec.containers",
+    count: int | None = 1,
+    series: int | None = None,
+    began: float = 30,
+    last: float | None = None,
+    kind: str = "Warning",
+    uid: str = "uid-0",
+    pod: str = "web-0",
+    of: str = "Pod",
+) -> Event:
+    """An Event about a pod; times are seconds after T0, `last` is `began` if not given."""
+    newer = series is not None
+    return Event(
+        Metadata(name=name, namespace="shop", uid=f"uid-of-{name}"),
+        InvolvedObject(of, "shop", pod, uid, f"{path}{{{container}}}" if container else ""),
+        kind,
+        reason,
+        message,
+        None if newer else count,
+        EventSeries(series) if series else None,
+        None if newer else at(began),
+        None if newer else at(began if last is None else last),
+        at(began) if newer else None,
+    )
 
 
 class Watched:
@@ -233,11 +268,13 @@ def listed(*uids: str, namespace: str = "", of: type = Pod, time: float = 0) -> 
 class Witness:
     """A tracker whose baseline was empty at T0, and all that it delivers."""
 
-    def __init__(self, *, baseline: bool = True, label: str = "") -> None:
+    def __init__(
+        self, *, baseline: bool = True, label: str = "", wait: float = 0.0, normal_events: bool = False
+    ) -> None:
         self.seen: list[Observation] = []
         self.records: list[Record] = []
         self.failing = False
-        self.tracker = Tracker(self._take, label)
+        self.tracker = Tracker(self._take, label, attribution_wait=wait, normal_events=normal_events)
         self.now = T0
         if baseline:
             self.tracker.missing(listed())
@@ -253,6 +290,12 @@ class Witness:
         before = len(self.seen)
         self.tracker.pod(pod, T0 + now, gap=gap)
         return words(self.seen[before:])
+
+    def hear(self, event: Event, *, listed: bool = False, now: float = 60) -> list[Observation]:
+        """What this Event adds."""
+        before = len(self.seen)
+        self.tracker.event(event, T0 + now, listed=listed)
+        return self.seen[before:]
 
     def delete(self, pod: Pod, *, now: float = 90) -> list[str]:
         before = len(self.seen)

@@ -666,3 +666,22 @@ def test_a_container_that_had_ended_when_its_pod_went_has_ended_once() -> None:
 
 def test_a_container_that_never_ran_does_not_end() -> None:
     assert Watched(status(state=waiting("ImagePullBackOff"))).lost() == []
+
+
+# what follows an end tells its cause
+
+
+def hook_failed(n: int, cid: str) -> ContainerStatus:
+    return status(n, cid, waiting("PostStartHookError"), ended(137, cid=cid))
+
+
+def test_the_wait_after_a_failed_hook_tells_the_cause() -> None:
+    watched = Watched(runs(0, "a"))
+    assert watched.see(hook_failed(0, "a")) == ["terminated PostStartHook 137", "waiting PostStartHookError"]
+    assert watched.see(runs(1, "b", ended(137, cid="a"))) == ["restarted PostStartHook"]
+
+
+def test_a_hook_that_failed_may_show_after_the_end() -> None:
+    watched = Watched(runs(0, "a"), status(0, "a", ended(137, cid="a")))
+    watched.see(hook_failed(0, "a"))
+    assert watched.see(runs(1, "b", ended(137, cid="a"))) == ["restarted PostStartHook"]

@@ -16,7 +16,7 @@ from exporter.lifecycle.observations import (
     CrashLoopBegan,
     CrashLoopEnded,
     GracePeriodExceeded,
-    ImagePullFailed,
+    ImagePulled,
     Observation,
     PodDisrupted,
     PodRef,
@@ -503,7 +503,7 @@ def test_a_failed_pull_is_told_once_for_each_entry_and_its_back_off_is_none() ->
         ("ContainerCreating", "ErrImagePull", "ErrImagePull", "ImagePullBackOff", "ErrImagePull")
     ):
         story.see(now, "Pending", conditions=STARTING, containers=[wait(reason, 0, refused)])
-    assert [o.cause for o in of(story.seen, ImagePullFailed)] == ["network", "network"]
+    assert [o.cause for o in of(story.seen, ImagePulled)] == ["network", "network"]
 
 
 def test_a_back_off_without_the_failure_before_it_stands_for_it() -> None:
@@ -514,7 +514,7 @@ def test_a_back_off_without_the_failure_before_it_stands_for_it() -> None:
         conditions=STARTING,
         containers=[wait("ImagePullBackOff", 0, 'Back-off pulling image "x": ErrImagePull: not found')],
     )
-    assert [o.cause for o in of(story.seen, ImagePullFailed)] == ["not_found"]
+    assert [o.cause for o in of(story.seen, ImagePulled)] == ["not_found"]
 
 
 def test_all_containers_restarting_in_place_is_one_observation() -> None:

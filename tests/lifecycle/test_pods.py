@@ -6,7 +6,7 @@ import pytest
 
 from exporter.lifecycle import pods
 from exporter.lifecycle.observations import ContainerAppeared, PhaseChanged
-from exporter.lifecycle.records import Record
+from exporter.lifecycle.records import Container, Record
 from exporter.objects import ContainerSpec, ContainerStatus, Metadata, Pod, Probe
 from tests.lifecycle.builders import (
     LIVENESS,
@@ -346,7 +346,7 @@ def test_a_pod_that_ended_tells_nothing_when_it_is_updated_again() -> None:
 def test_the_record_of_a_pod_that_is_gone_is_small_and_due() -> None:
     record, _ = first(pod(runs(0, "a")))
     gone, _ = pods.deleted(record, T0 + 90, unobserved=False)
-    assert gone.containers == ()
+    assert gone.containers == (Container("main", "container", 0),)
     assert pods.due(gone) == T0 + 90 + pods.LINGER
 
 

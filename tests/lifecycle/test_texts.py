@@ -17,6 +17,7 @@ from exporter.lifecycle.loops import backoff
 from exporter.lifecycle.resources import limited, quantity, requested, shape_of, unit_of
 from exporter.lifecycle.scheduling import cause_of
 from exporter.lifecycle.status import kubectl_status, shortened
+from exporter.lifecycle.texts import KILLS, PROBE_CAUSES, container_of, killed_for, probed, pulled, registry_of
 from exporter.objects import Pod, PodSpec
 
 RECORDED = Path(__file__).parent.parent / "recorded"
@@ -160,3 +161,112 @@ def test_status_is_what_kubectl_printed_for_every_recorded_pod() -> None:
 )
 def test_progress_of_initialisation_makes_no_new_label_value(status: str, short: str) -> None:
     assert shortened(status) == short
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("Container main failed liveness probe, will be restarted", "LivenessProbe"),
+        ("Container main failed liveness probe", "LivenessProbe"),
+        ("Container main failed startup probe, will be restarted", "StartupProbe"),
+        ("Init container proxy failed liveness probe", "LivenessProbe"),
+        ("Container main definition changed, will be restarted", "DefinitionChanged"),
+        ("Container main resize requires restart, will be restarted", "Resize"),
+        ("FailedPostStartHook", "PostStartHook"),
+        ("Stopping container main", ""),
+        ("Stopping container failed", ""),
+        ("", ""),
+    ],
+)
+def test_a_kill_tells_its_cause(message: str, cause: str) -> None:
+    assert killed_for(message) == cause
+
+
+@pytest.mark.parametrize(
+    ("output", "cause"),
+    [
+        ('Get "http://10.0.0.7:8080/": dial tcp 10.0.0.7:8080: connect: connection refused', "connection_refused"),
+        ("HTTP probe failed with statuscode: 503", "http_status"),
+        (
+            'Get "http://x/": context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
+            "timeout",
+        ),
+        ("dial tcp 10.0.0.7:80: i/o timeout", "timeout"),
+        ('command timed out: "sh -c x" timed out after 1s', "timeout"),
+        ("timeout: health rpc did not complete within 1s", "timeout"),
+        ('Get "http://x/": read tcp 10.0.0.1:3->10.0.0.7:80: read: connection reset by peer', "connection_reset"),
+        ('Get "http://x/": EOF', "connection_reset"),
+        ('Get "http://nowhere/": dial tcp: lookup nowhere: no such host', "dns"),
+        ('Get "https://x/": http: server gave HTTP response to HTTPS client', "tls"),
+        ('Get "https://x/": remote error: tls: handshake failure', "tls"),
+        ('service unhealthy (responded with "NOT_SERVING")', "grpc"),
+        ("error: this server does not implement the grpc health protocol (grpc.health.v1.Health)", "grpc"),
+        ("something else", ""),
+    ],
+)
+def test_the_output_of_a_probe_tells_its_cause(output: str, cause: str) -> None:
+    for text in (f"Liveness probe failed: {output}", f"Liveness probe errored and resulted in unknown state: {output}"):
+        told = probed(text)
+        assert told is not None
+        assert (told.probe, told.cause) == ("liveness", cause)
+
+
+def test_a_failure_without_output_is_a_commands() -> None:
+    told = probed("Liveness probe failed: ")
+    assert told is not None
+    assert told.cause == "exec_exit"
+
+
+def test_every_row_of_the_tables_has_a_text_that_only_it_explains_first() -> None:
+    """A row that never comes first would be dead."""
+    texts = [
+        "timed out", "connection refused", "connection reset", "HTTP probe failed with statuscode: 1", "no such host",
+        "x509", "service unhealthy",
+    ]  # fmt: skip
+    found = [probed(f"Startup probe failed: {text}") for text in texts]
+    assert [f.cause for f in found if f] == [row.meaning for row in PROBE_CAUSES]
+    assert all(row.seen_in for row in (*PROBE_CAUSES, *KILLS))
+
+
+@pytest.mark.parametrize(
+    ("image", "registry"),
+    [
+        ("nginx", "docker.io"), ("library/nginx:1", "docker.io"), ("ghcr.io/a/b:1", "ghcr.io"),
+        ("localhost/busybox:1", "localhost"), ("127.0.0.1:5000/x", "127.0.0.1:5000"),
+        ("Reg.example.com/x", "reg.example.com"),
+        ("", "unknown"),
+    ],
+)  # fmt: skip
+def test_an_image_names_its_registry(image: str, registry: str) -> None:
+    assert registry_of(image) == registry
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            'Successfully pulled image "a.io/x" in 1.561s (2s including waiting). Image size: 5.',
+            ("pulled", 1.561),
+        ),
+        ('Successfully pulled image "a.io/x" in 3.800450597s', ("pulled", 3.800450597)),
+        ('Successfully pulled image "a.io/x" in 250ms (250ms including waiting)', ("pulled", 0.25)),
+        ('Successfully pulled image "a.io/x"', ("pulled", None)),
+        ('Container image "x" already present on machine', ("present", None)),
+        ('Container image "x" already present on machine and can be accessed by the pod', ("present", None)),
+        ("something else", None),
+    ],
+)
+def test_a_pull_tells_how_it_went(message: str, told: tuple[str, float | None] | None) -> None:
+    text = pulled(message)
+    assert (text and (text.result, text.seconds)) == told
+
+
+@pytest.mark.parametrize(
+    ("path", "container"),
+    [
+        ("spec.containers{main}", "main"), ("spec.initContainers{model-download}", "model-download"),
+        ("spec.ephemeralContainers{debug-1}", "debug-1"), ("", ""), ("spec.containers[0]", ""),
+    ],
+)  # fmt: skip
+def test_a_field_path_names_a_container(path: str, container: str) -> None:
+    assert container_of(path) == container

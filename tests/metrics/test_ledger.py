@@ -593,5 +593,5 @@ class TestSeries:
         ledger.add(appeared(), 0)
         ledger.add(terminated("Error", "3"), 0)
         before = ledger.series
-        assert before == sum(text.count("\n") for text in whole(ledger, 0)) == 8
+        assert before == sum(text.count("\n") for text in whole(ledger, 0)) == 9
         assert ledger.series == before

@@ -1,0 +1,169 @@
+"""Kubelets' own counts of failed probes, over real sockets on the loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from structlog.typing import EventDict
+
+from exporter.kube.access import Access
+from exporter.kube.connection import Connection
+from exporter.kube.kubelet import PATH, Kubelets, Total, Trust, failed
+from exporter.objects import (
+    Applied,
+    DaemonEndpoint,
+    DaemonEndpoints,
+    Deleted,
+    Listed,
+    Metadata,
+    Node,
+    NodeAddress,
+    NodeStatus,
+)
+from exporter.vitals import KUBELET_RESULTS, KubeletVitals
+from tests.kube.conftest import write_kubeconfig
+from tests.kube.scripted import Server, Step, answer, refused, serving, silent
+
+RECORDED = Path(__file__).parent.parent / "recorded" / "kubelet-probes.txt"
+TEXT = b"""\
+# TYPE prober_probe_total counter
+prober_probe_total{container="main",namespace="demo",pod="a",pod_uid="u-a",probe_type="Liveness",result="failed"} 7
+prober_probe_total{container="main",namespace="demo",pod="a",pod_uid="u-a",probe_type="Liveness",result="successful"} 9
+prober_probe_total{container="proxy",namespace="demo",pod="b",pod_uid="u-b",probe_type="Startup",result="failed"} 1e+06
+prober_probe_total{container="",namespace="demo",pod="c",pod_uid="",probe_type="Startup",result="failed"} 1
+"""
+Read: TypeAlias = list[tuple[list[Total], bool]]
+
+
+def node(server: Server, name: str = "node-1", kind: str = "InternalIP") -> Node:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    status = NodeStatus(
+        (NodeAddress("ExternalIP", "192.0.2.1"), NodeAddress(kind, host)), DaemonEndpoints(DaemonEndpoint(int(port)))
+    )
+    return Node(Metadata(name=name, uid=f"uid-{name}"), status)
+
+
+class Reader:
+    """Kubelets of a scripted server, and what they said."""
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        self.read: Read = []
+        self.vitals = KubeletVitals(enabled=True)
+        kubeconfig = write_kubeconfig(folder / "config", server.url, "secret-token")
+        self.connection = Connection(lambda: Access(kubeconfig))
+        self.kubelets = Kubelets(
+            self.connection,
+            lambda totals, first: self.read.append((totals, first)),
+            self.vitals,
+            trust=Trust(),
+            scheme="http",
+        )
+
+
+async def read(folder: Path, *steps: Step, times: int = 1) -> tuple[Reader, Server]:
+    async with serving(*steps) as server:
+        reader = Reader(folder, server)
+        reader.kubelets.apply(Applied(node(server)))
+        for _ in range(times):
+            await reader.kubelets.read_all()
+        return reader, server
+
+
+def test_only_failed_attempts_of_known_probes_are_read() -> None:
+    assert list(failed(TEXT)) == [Total("u-a", "main", "liveness", 7), Total("u-b", "proxy", "startup", 1_000_000)]
+    assert list(failed(b"")) == []
+
+
+def test_the_recorded_kubelets_answer_is_read() -> None:
+    totals = list(failed(RECORDED.read_bytes()))
+    assert {(t.container, t.probe) for t in totals} == {
+        ("main", "readiness"),
+        ("main", "liveness"),
+        ("main", "startup"),
+    }
+    assert sum(t.failed for t in totals) == sum(
+        int(line.rpartition(" ")[2])
+        for line in RECORDED.read_text().splitlines()
+        if line.startswith("prober_probe_total") and 'result="failed"' in line
+    )
+
+
+async def test_a_node_is_asked_at_its_own_address_with_our_token(tmp_path: Path) -> None:
+    reader, server = await read(tmp_path, answer(TEXT), answer(TEXT), times=2)
+    assert [r.path for r in server.requests] == [PATH, PATH]
+    assert server.requests[0].headers["Authorization"] == "Bearer secret-token"
+    assert [first for _, first in reader.read] == [True, False]
+    assert (reader.vitals.reads["ok"], reader.vitals.answering) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "result"),
+    [
+        (refused(401, "no"), "unauthorized"),
+        (refused(403, "no"), "forbidden"),
+        (answer(b'prober_probe_total{result="failed" oops'), "protocol"),
+        (refused(500, "no"), "unreachable"),
+        (answer(b"", 302, Location="http://192.0.2.1/"), "unreachable"),
+    ],
+)
+async def test_a_node_that_does_not_answer_is_counted_and_said_once(
+    tmp_path: Path, step: Step, result: str, logged: list[EventDict]
+) -> None:
+    reader, _ = await read(tmp_path, step, step, answer(TEXT), times=3)
+    assert reader.vitals.reads == {result: 2, "ok": 1}
+    assert result in KUBELET_RESULTS
+    assert [entry["log_level"] for entry in logged] == ["warning", "info"]
+    assert "secret" not in str(logged)
+
+
+async def test_a_kubelet_that_hangs_does_not_keep_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.kube.kubelet.ANSWER", 0.3)
+    async with serving(silent()) as slow, serving(answer(TEXT)) as quick:
+        reader = Reader(tmp_path, slow)
+        reader.kubelets.apply(Applied(node(slow, "slow")))
+        reader.kubelets.apply(Applied(node(quick, "quick")))
+        await reader.kubelets.read_all()
+    assert reader.vitals.reads == {"unreachable": 1, "ok": 1}
+    assert reader.vitals.answering == 1
+
+
+async def test_an_endless_answer_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.kube.kubelet.LARGEST", 100)
+    reader, _ = await read(tmp_path, answer(TEXT))
+    assert reader.vitals.reads == {"unreachable": 1}
+
+
+async def test_nodes_that_go_are_read_no_more(tmp_path: Path) -> None:
+    async with serving(answer(TEXT)) as server:
+        reader = Reader(tmp_path, server)
+        for name in ("a", "b"):
+            reader.kubelets.apply(Applied(node(server, name)))
+        reader.kubelets.apply(Deleted(node(server, "a")))
+        reader.kubelets.apply(Listed(Node, "", frozenset(("uid-a",)), 0.0))
+        await reader.kubelets.read_all()
+        assert server.requests == []
+
+
+async def test_a_node_without_address_is_not_read(tmp_path: Path) -> None:
+    async with serving(answer(TEXT)) as server:
+        reader = Reader(tmp_path, server)
+        reader.kubelets.apply(Applied(Node(Metadata(name="new"))))
+        await reader.kubelets.read_all()
+        assert (server.requests, reader.vitals.reads) == ([], {})
+
+
+async def test_reading_goes_on_until_it_is_cancelled(tmp_path: Path) -> None:
+    async with serving(answer(TEXT), answer(TEXT), answer(TEXT)) as server:
+        reader = Reader(tmp_path, server)
+        reader.kubelets._interval = 0.02
+        reader.kubelets.apply(Applied(node(server)))
+        task = asyncio.create_task(reader.kubelets.run())
+        async with asyncio.timeout(5):
+            while len(reader.read) < 3:  # noqa: ASYNC110 - a plain list is waited for
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [first for _, first in reader.read] == [True, False, False]
