@@ -6,36 +6,58 @@ import gzip
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.core import Core
-from exporter.lifecycle.observations import ContainerRestarted, Observation
+from exporter.lifecycle.observations import ContainerRestarted, Observation, ProbeFailed
 from exporter.lifecycle.times import newest
-from exporter.objects import Added, Applied, Bookmark, Change, Deleted, Error, Listed, Modified, Pod, Removed
+from exporter.objects import Added, Applied, Bookmark, Change, Deleted, Error, Event, Listed, Modified, Pod, Removed
 
 RECORDED = Path(__file__).parent / "recorded"
 BEGAN = 1795381600.0
 """Before the first pod was made: all pods are new, as they were to whoever recorded."""
-LINES = msgspec.json.Decoder(Added[Pod] | Modified[Pod] | Removed[Pod] | Bookmark | Error)
+Kind = TypeVar("Kind", Pod, Event)
+
+
+def recorded(kind: type[Kind], name: str) -> Iterator[tuple[Change, float]]:
+    """Changes as the reflector would deliver them, with a receipt time that the API's own times suggest."""
+    decoder = msgspec.json.Decoder(Added[kind] | Modified[kind] | Removed[kind] | Bookmark | Error)  # type: ignore[valid-type]
+    now = BEGAN
+    with gzip.open(RECORDED / f"{name}.watch.jsonl.gz") as lines:
+        for line in lines:
+            event = decoder.decode(line)
+            if isinstance(event, Bookmark):
+                if event.object.metadata.annotations:
+                    yield Listed(kind, "", frozenset(), BEGAN), now
+                continue
+            assert not isinstance(event, Error)
+            now = max(now, _time(event.object))
+            yield (Deleted(event.object) if isinstance(event, Removed) else Applied(event.object)), now
+
+
+def _time(thing: Pod | Event) -> float:
+    if isinstance(thing, Pod):
+        return newest(thing)
+    last = thing.last_timestamp or thing.event_time
+    return last.timestamp() if last else BEGAN
 
 
 def recorded_changes() -> Iterator[tuple[Change, float]]:
-    """Changes as the reflector would deliver them, with a receipt time that the API's own times suggest."""
-    now = BEGAN
-    with gzip.open(RECORDED / "pods.watch.jsonl.gz") as lines:
-        for line in lines:
-            event = LINES.decode(line)
-            if isinstance(event, Bookmark):
-                if event.object.metadata.annotations:
-                    yield Listed(Pod, "", frozenset(), BEGAN), now
-                continue
-            assert not isinstance(event, Error)
-            now = max(now, newest(event.object))
-            yield (Deleted(event.object) if isinstance(event, Removed) else Applied(event.object)), now
+    """The pods alone."""
+    return recorded(Pod, "pods")
+
+
+def recorded_events() -> Iterator[tuple[Change, float]]:
+    """The Events alone, those about pods, as the exporter's field selector lets through."""
+    for change, now in recorded(Event, "events"):
+        about = change.object if isinstance(change, Applied | Deleted) else None
+        if not isinstance(about, Event) or about.involved_object.kind == "Pod":
+            yield change, now
 
 
 Replayed: TypeAlias = tuple[Core, list[Observation], float]
@@ -147,3 +169,68 @@ def test_the_last_states_again_as_a_relist_gives_them_change_no_count(replayed: 
     for pod in last.values():
         core.apply(Applied(pod, listed=True), now + 4)
     assert len(seen) == before
+
+
+@pytest.fixture(scope="module", params=[-2, 0, 2], ids=["events-first", "together", "pods-first"])
+def with_events(request: pytest.FixtureRequest) -> Replayed:
+    """Both streams, with one of them some seconds behind the other."""
+    late: int = request.param
+    seen: list[Observation] = []
+    core = Core(birth_hold=0, attribution_wait=3, listener=seen.append)
+    events = [(change, at + late) for change, at in recorded_events()]
+    now = BEGAN - 2
+    for change, at in sorted([*recorded_changes(), *events], key=lambda pair: pair[1]):
+        now = at
+        core.elapse(now)
+        core.apply(change, now)
+    core.elapse(now + 5)
+    return core, seen, now + 5
+
+
+def warnings() -> Counter[str]:
+    """Occurrences of Warnings by reason: the last count that each Event showed, all began within the recording."""
+    last: dict[str, Event] = {}
+    for change, _ in recorded_events():
+        if isinstance(change, Applied) and isinstance(change.object, Event) and change.object.type == "Warning":
+            last[change.object.metadata.uid] = change.object
+    counts = Counter[str]()
+    for event in last.values():
+        counts[event.reason] += event.series.count if event.series else event.count or 1
+    return counts
+
+
+def test_events_change_no_count_of_restarts_or_ends(replayed: Replayed, with_events: Replayed) -> None:
+    without, _, then = replayed
+    core, _, now = with_events
+    assert samples(core, now, "pod_container_restarts") == samples(without, then, "pod_container_restarts")
+    assert samples(core, now, "pod_container_terminations") == samples(without, then, "pod_container_terminations")
+
+
+def test_occurrences_of_warnings_are_those_that_the_events_say(with_events: Replayed) -> None:
+    core, _, now = with_events
+    counted = Counter[str]()
+    for key, count in samples(core, now, "pod_events").items():
+        counted[key[-1]] += count
+    assert warnings().total() == 592
+    assert counted == warnings()
+
+
+def test_failed_probes_by_events_are_a_lower_bound_of_what_the_kubelet_counted(with_events: Replayed) -> None:
+    """Past 25 Events of a pod its recorder lets one through in five minutes; the count then tells of those between."""
+    _, seen, _ = with_events
+    told = Counter[tuple[str, str, str]]()
+    for failed in seen:
+        if isinstance(failed, ProbeFailed) and failed.outcome == "failed":
+            told[failed.pod.name, failed.container, failed.probe] += failed.counted
+    kubelet = {
+        (sample.labels["pod"], sample.labels["container"], sample.labels["probe_type"].lower()): int(sample.value)
+        for family in parse_text((RECORDED / "kubelet-probes.txt").read_text())
+        for sample in family.samples
+        if sample.name == "prober_probe_total" and sample.labels["result"] == "failed"
+    }
+    assert {(key[0].split("-")[0], key[2]): (told[key], true) for key, true in kubelet.items()} == {
+        ("flapper", "readiness"): (345, 400),
+        ("hang", "liveness"): (6, 20),
+        ("hang", "readiness"): (17, 49),
+        ("slow", "startup"): (18, 30),
+    }

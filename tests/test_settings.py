@@ -43,6 +43,15 @@ def test_a_flag_takes_its_value_from_the_next_word_or_after_an_equals_sign(flags
     assert load(flags).log.level == "debug"
 
 
+@pytest.mark.parametrize(
+    ("flags", "on"),
+    [(["--kubelet.probes"], True), (["--kubelet.probes=true"], True), (["--kubelet.probes=false"], False), ([], False)],
+)
+def test_a_switch_needs_no_value(flags: list[str], *, on: bool) -> None:
+    settings = load([*flags, "--log.level=debug"])
+    assert (settings.kubelet.probes, settings.log.level) == (on, "debug")
+
+
 def test_flags_win_over_variables_and_variables_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("log: {level: error, format: json, observations: all}\nledger: {retention: 1h}\n")
     monkeypatch.setenv("POD_EXPORTER_LOG__LEVEL", "warning")
@@ -163,6 +172,8 @@ def test_a_workloads_series_may_not_go_before_they_show_their_value(flags: list[
         (["--log.level=loud"], "--log.level: should be 'debug', 'info', 'warning' or 'error'"),
         (["--kube.namespaces=A_b"], "--kube.namespaces: should be names of namespaces, separated by commas"),
         (["--kube.workload-label=a b"], "--kube.workload-label: should be the key of a label, such as app."),
+        (["--kubelet.probes=maybe"], "--kubelet.probes: should be true or false"),
+        (["--kubelet.probes", "true"], "argument 2 is no flag; settings are given like"),
         (["-v"], "argument 1 is no flag; settings are given like --web.listen-address=:9873"),
         (["--log.level=info", "x"], "argument 2 is no flag; settings are given like --web.listen-address=:9873"),
     ],

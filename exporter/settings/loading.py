@@ -43,7 +43,7 @@ def load(argv: Sequence[str]) -> Settings:
 
 
 def _flags(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Read `--flag value` and `--flag=value`: the values by the settings' keys, and the mistakes."""
+    """Read `--flag value`, `--flag=value` and `--switch`: the values by the settings' keys, and the mistakes."""
     values: dict[str, str] = {}
     mistakes: list[str] = []
     words = iter(enumerate(argv, start=1))
@@ -52,7 +52,9 @@ def _flags(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         if not flag.startswith("--"):
             mistakes.append(f"argument {position} is no flag; settings are given like --web.listen-address=:9873")
             continue
-        if not equals and position < len(argv) and not argv[position].startswith("-"):
+        if not equals and flag in _FLAGS and _FLAGS[flag].switch:
+            equals, value = "=", "true"
+        elif not equals and position < len(argv) and not argv[position].startswith("-"):
             equals, value = "=", next(words)[1]
         if flag not in _FLAGS:
             mistakes.append(f"{flag}: no such setting{nearest(flag, _FLAGS)}")
@@ -107,4 +109,6 @@ def _sentence(mistake: ErrorDetails, key: str) -> str:
         return f"no such setting{nearest(key, _KEYS)}"
     if mistake["type"] in ("model_type", "model_attributes_type"):
         return "should be a group of settings"
+    if mistake["type"].startswith("bool_"):
+        return "should be true or false"
     return mistake["msg"].removeprefix("Value error, ").replace("Input should", "should")

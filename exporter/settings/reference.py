@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 
 Every setting can be given in three ways; the first that names it counts:
 
-1. a flag: `pod-exporter --log.level=debug` or `--log.level debug`
+1. a flag: `pod-exporter --log.level=debug` or `--log.level debug`; `--kubelet.probes` alone is `--kubelet.probes=true`
 2. an environment variable: `POD_EXPORTER_LOG__LEVEL=debug` (an empty one counts as not given)
 3. the YAML file named by `--config`, spelled with underscores:
 
@@ -64,7 +64,14 @@ class Setting:
     def default(self) -> str:
         """Its default as one would write it; "" if there is none."""
         value = self.field.default
+        if isinstance(value, bool):
+            return str(value).lower()
         return duration(value) if isinstance(value, float) else str(value) if value else ""
+
+    @property
+    def switch(self) -> bool:
+        """Whether its flag alone says `true`."""
+        return self.field.annotation is bool
 
     @property
     def form(self) -> str:
@@ -74,7 +81,7 @@ class Setting:
             return "|".join(choices)
         if Path in choices:
             return "file"
-        return {float: "duration", tuple[str, ...]: "list"}.get(self.field.annotation, "text")  # type: ignore[arg-type]
+        return {float: "duration", tuple[str, ...]: "list", bool: "true|false", int: "number"}.get(self.field.annotation, "text")  # type: ignore[arg-type]
 
     @property
     def meaning(self) -> str:
