@@ -20,9 +20,10 @@ GROUPS = {
     "v1": "/api/v1",
     "apps/v1": "/apis/apps/v1",
     "batch/v1": "/apis/batch/v1",
+    "scheduling.k8s.io/v1": "/apis/scheduling.k8s.io/v1",
     "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
 }
-CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "Node"}
+CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "Node", "PriorityClass"}
 
 
 class RefusedError(Exception):
@@ -99,7 +100,7 @@ class Api:
 def collection_of(obj: Object) -> str:
     """Where an object of this kind is created."""
     kind = obj["kind"]
-    plural = f"{kind.lower()}s"
+    plural = f"{kind.lower()}es" if kind.endswith("s") else f"{kind.lower()}s"
     base = GROUPS[obj["apiVersion"]]
     return f"{base}/{plural}" if kind in CLUSTER_WIDE else f"{base}/{namespace_part(obj)}/{plural}"
 

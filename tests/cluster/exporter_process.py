@@ -52,6 +52,11 @@ class Exporter:
         wait_until(lambda: self.readiness() == 200, f"{self.name} is ready", seconds, every=0.05)
         return self
 
+    def follows_since(self, time: float) -> bool:
+        """Whether pods and Events have been heard of after that Unix time."""
+        contacts = self.scrape().by("resource", "pod_exporter_watch_last_contact_timestamp_seconds")
+        return min(contacts.get("pods", 0), contacts.get("events", 0)) > time
+
     def readiness(self) -> int:
         """The status of /readyz, 0 while nobody listens."""
         code = self.daemon.exit_code()

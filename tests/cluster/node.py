@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Literal, Self
+from urllib.request import Request, urlopen
 
 from tests.cluster import box, build, configs, leftovers
 from tests.cluster.api import Api, Object, wait_until
@@ -115,6 +117,16 @@ class Node:
             f"--node-ip={configs.NODE_ADDRESS}",
         )
 
+    def probes(self) -> str:
+        """What the kubelet itself has counted of probes since it began."""
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        url = f"https://{configs.NODE_ADDRESS}:{self.ports.kubelet}/metrics/probes"
+        request = Request(url, headers={"Authorization": "Bearer admin-token"})
+        with urlopen(request, context=tls, timeout=10) as response:
+            text: str = response.read().decode()
+        return text
+
     def stop_kubelet(self) -> None:
         """Containers go on without it."""
         self._stop("kubelet")
@@ -125,9 +137,15 @@ class Node:
 
     def kill_sandbox(self, pod_uid: str) -> None:
         """Kill the pod's pause process: the kubelet must start all its containers anew in a new sandbox."""
-        wanted = f'labels."io.kubernetes.pod.uid"=={pod_uid},labels."io.cri-containerd.kind"==sandbox'
+        self._kill(f'labels."io.kubernetes.pod.uid"=={pod_uid},labels."io.cri-containerd.kind"==sandbox')
+
+    def kill_container(self, pod_uid: str, name: str) -> None:
+        """Kill a container's process behind the kubelet's back."""
+        self._kill(f'labels."io.kubernetes.pod.uid"=={pod_uid},labels."io.kubernetes.container.name"=={name}')
+
+    def _kill(self, wanted: str) -> None:
         found = self._ctr("-n", "k8s.io", "containers", "list", "--quiet", wanted).split()
-        assert len(found) == 1, f"pod {pod_uid} has {len(found)} sandboxes"
+        assert len(found) == 1, f"{len(found)} containers have {wanted}"
         self._ctr("-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", found[0])
 
     def create_namespace(self, name: str) -> None:
@@ -136,6 +154,11 @@ class Node:
         if self.control:
             account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
             wait_until(lambda: self.api.get(account), f"namespace {name} has a service account")
+
+    def has(self, resource: str, amount: int) -> None:
+        """Give the node a resource, as a device plugin would."""
+        self.api.patch(f"/api/v1/nodes/{configs.NODE}/status", {"status": {"capacity": {resource: str(amount)}}})
+        wait_until(lambda: resource in self.status()["allocatable"], f"the node has {resource}")
 
     def status(self) -> Object:
         node: Object = self.api.get(f"/api/v1/nodes/{configs.NODE}")

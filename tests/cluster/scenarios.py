@@ -20,6 +20,8 @@ LOG_START = 'echo "$POD_UID $POD_NAME {} $(date +%s)" >> /truth/starts; '
 CALM_DOWN = "[ ! -e /truth/calm ] || exec sleep 100000; "
 NEVER_RUNS = "badcmd"
 """The workload of which no instance can log its start."""
+GIZMO = "example.com/gizmo"
+"""A resource of which the node gets one."""
 CANARY = "c4n4ry-5ecret"
 """Planted in everything of a pod that must never be shown."""
 
@@ -157,6 +159,32 @@ def sandboxed() -> Object:
     return deployment("sandboxed", spec(container("main", SLEEP), init=(setup,)))
 
 
+def guarded() -> Object:
+    """Restarts{LivenessProbe} of a container_type="sidecar"."""
+    probe = exists("/tmp/live", periodSeconds=5, failureThreshold=2)
+    proxy = container("proxy", SLEEP, restartPolicy="Always", livenessProbe=probe)
+    return deployment("guarded", spec(container("main", SLEEP), init=(proxy,)))
+
+
+def resized() -> Object:
+    """Restarts{Resize}: more memory in place, by a container that asks to be restarted for it."""
+    policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+    memory = {"requests": {"memory": "16Mi"}, "limits": {"memory": "32Mi"}}
+    return pod("resized", spec(container("main", SLEEP, resources=memory, resizePolicy=policy)))
+
+
+def together() -> Object:
+    """Restarts{Error} of the one that exits with 43, and {RestartAllContainers} of the others for it."""
+    rules = [{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [43]}}]
+    worker = container("worker", "sleep 8; exit 43", restartPolicy="Never", restartPolicyRules=rules)
+    return pod("together", spec(worker, container("helper", SLEEP), restartPolicy="Never"))
+
+
+def orphan() -> Object:
+    """Restarts{Error}: killed while the kubelet is stopped, so nobody has seen it end."""
+    return deployment("orphan", spec(container("main", SLEEP)))
+
+
 # --- counts that outlive their pods ---------------------------------------------------------------------------
 
 
@@ -236,6 +264,22 @@ def forced() -> Object:
     return pod("forced", spec(container("main", SLEEP), grace=5))
 
 
+def slow_stop() -> Object:
+    """One grace period exceeded when it is deleted: its preStop hook takes longer."""
+    hook = {"preStop": {"exec": {"command": ["sleep", "60"]}}}
+    return pod("slow-stop", spec(container("main", SLEEP, calm="", lifecycle=hook), grace=3))
+
+
+def cheap() -> Object:
+    """One disruption{PreemptionByScheduler}: it holds what `dear` wants."""
+    return pod("cheap", spec(container("main", SLEEP, resources={"limits": {GIZMO: "1"}}), priorityClassName="cheap"))
+
+
+def dear() -> Object:
+    """Created last, when `cheap` runs."""
+    return pod("dear", spec(container("main", SLEEP, resources={"limits": {GIZMO: "1"}}), priorityClassName="dear"))
+
+
 def gated() -> Object:
     return pod("gated", spec(container("main", SLEEP), schedulingGates=[{"name": "example.com/wait"}]))
 
@@ -286,15 +330,32 @@ def config_talker() -> Object:
 
 SCENARIOS = (
     crasher, completer, oom, hang, polite, slow_start, bad_init, sidecar, bad_command, hook, rule, sandboxed,
-    rolled, scaled, gone, db, retry, web, flapper, agent, evicted, hoarder, deadline, stubborn, forced, gated,
+    guarded, resized, together, orphan, rolled, scaled, gone, db, retry, web, flapper, agent, evicted, hoarder,
+    deadline, stubborn, slow_stop, cheap, forced, gated,
     unschedulable, unpullable, train, bad_job, tick, talker, config_talker,
 )  # fmt: skip
 
 
+PRIORITIES = tuple(
+    {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "value": value,
+        "description": "for a preemption",
+    }
+    for name, value in (("cheap", 10), ("dear", 20))
+)
+
+
 def all_objects(truth: Path) -> list[Object]:
-    text = json.dumps([scenario() for scenario in SCENARIOS])
-    objects: list[Object] = json.loads(text.replace('"TRUTH"', json.dumps(str(truth))))
-    return objects
+    return placed([scenario() for scenario in SCENARIOS], truth)
+
+
+def placed(objects: list[Object], truth: Path) -> list[Object]:
+    """With the real path of the truth folder."""
+    there: list[Object] = json.loads(json.dumps(objects).replace('"TRUTH"', json.dumps(str(truth))))
+    return there
 
 
 REASONS = {
@@ -311,6 +372,11 @@ REASONS = {
     ("rule", "main"): "RestartRule",
     ("sandboxed", "main"): "PodSandboxChanged",
     ("sandboxed", "setup"): "PodSandboxChanged",
+    ("guarded", "proxy"): "LivenessProbe",
+    ("resized", "main"): "Resize",
+    ("together", "worker"): "Error",
+    ("together", "helper"): "RestartAllContainers",
+    ("orphan", "main"): "Error",
     ("rolled", "main"): "Error",
     ("scaled", "main"): "Error",
     ("gone", "main"): "Error",

@@ -7,7 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cluster import scenarios
 from tests.cluster.api import Object, RefusedError, path_of, wait_until
@@ -20,6 +24,8 @@ QUIET = 13
 """Seconds without any start after which nothing more is to come: the longest back-off is 10."""
 PODS = f"/api/v1/namespaces/{scenarios.NAMESPACE}/pods"
 NOTHING = Scrape("", ())
+Probes: TypeAlias = Counter[tuple[str, str, str]]
+"""Failed attempts by pod uid, container and probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,22 @@ class Outcome:
     gone: Scrape = NOTHING
     """When all pods are gone."""
     gone_truth: Truth = field(default_factory=lambda: Truth(Starts(Counter(), {}), {}, frozenset()))
+    exact: Scrape = NOTHING
+    """Of the exporter that reads the kubelet too."""
+    probes: list[Probes] = field(default_factory=list)
+    """What the kubelet counted of failed probes in each of its lifetimes."""
     pages: dict[str, str] = field(default_factory=dict)
+
+
+def failed_probes(text: str) -> Probes:
+    """The kubelet's own counters of failed attempts."""
+    counts: Probes = Counter()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "prober_probe_total" and sample.labels["result"] == "failed":
+                at = sample.labels["pod_uid"], sample.labels["container"], sample.labels["probe_type"].lower()
+                counts[at] += int(sample.value)
+    return counts
 
 
 class Story:
@@ -60,6 +81,8 @@ class Story:
         flags = ("--log.observations=all",)
         self.exporter = Exporter(folder, node.kubeconfig(), *flags)
         self.late = Exporter(folder, node.kubeconfig(), *flags, name="late-exporter")
+        exact = ("--kubelet.probes", "--kubelet.insecure-skip-verify", "--kubelet.interval=2s")
+        self.exact = Exporter(folder, node.kubeconfig(), *flags, *exact, name="exact-exporter")
         self.outcome = Outcome()
         self.began = 0.0
 
@@ -67,6 +90,7 @@ class Story:
         self.node.create_namespace(scenarios.NAMESPACE)
         self.recorder.start()
         self.exporter.start().wait_ready()
+        self.exact.start().wait_ready()
         self._create_all()
         for second, chapter in (
             (70, self._change_everything),
@@ -85,6 +109,7 @@ class Story:
     def close(self) -> None:
         self.recorder.stop()
         self.late.stop()
+        self.exact.stop()
         self.exporter.stop()
 
     def _wait_for(self, second: float) -> None:
@@ -92,7 +117,8 @@ class Story:
 
     def _create_all(self) -> None:
         self.began = time.monotonic()
-        for obj in scenarios.all_objects(self.node.truth):
+        self.node.has(scenarios.GIZMO, 1)
+        for obj in (*scenarios.PRIORITIES, *scenarios.all_objects(self.node.truth)):
             self.api.create(obj)
 
     def _change_everything(self) -> None:
@@ -103,9 +129,18 @@ class Story:
         self.api.delete(self._deployment("gone"))
         self.api.delete(f"{PODS}/db-0")
         self.api.delete(f"{PODS}/stubborn")
+        self.api.delete(f"{PODS}/slow-stop")
+        self._resize("resized", memory="24Mi")
+        [dear] = scenarios.placed([scenarios.dear()], self.node.truth)
+        self.api.create(dear)
         self.api.delete(f"{PODS}/forced", force=True)
         self.api.patch(f"{PODS}/gated", {"spec": {"schedulingGates": None}})
         self.api.evict(scenarios.NAMESPACE, self._pod_of("evicted")["metadata"]["name"])
+
+    def _resize(self, name: str, memory: str) -> None:
+        pod = self.api.get(f"{PODS}/{name}")
+        pod["spec"]["containers"][0]["resources"]["requests"]["memory"] = memory
+        self.api.request("PUT", f"{PODS}/{name}/resize", pod)
 
     def _crash_api_server(self) -> None:
         with self._outage():
@@ -113,7 +148,9 @@ class Story:
 
     def _restart_kubelet(self) -> None:
         with self._outage():
+            self.outcome.probes.append(failed_probes(self.node.probes()))
             self.node.stop_kubelet()
+            self.node.kill_container(self._pod_of("orphan")["metadata"]["uid"], "main")
             time.sleep(8)
             self.node.start_kubelet()
 
@@ -148,10 +185,13 @@ class Story:
         outcome.pods = self.api.pods(scenarios.NAMESPACE)
         outcome.calm, outcome.text = self.exporter.scrape(), self.exporter.scrape(TEXT)
         outcome.late_calm = self.late.scrape()
+        time.sleep(5)  # two reads of the kubelet
+        outcome.exact = self.exact.scrape()
+        outcome.probes.append(failed_probes(self.node.probes()))
         outcome.pages = dict(self._pages())
 
     def _delete_all(self) -> None:
-        for obj in scenarios.all_objects(self.node.truth):
+        for obj in (*scenarios.all_objects(self.node.truth), scenarios.dear()):
             with _absent_is_fine():
                 self.api.delete(path_of(obj))
         wait_until(lambda: not self.api.pods(scenarios.NAMESPACE), "all pods are gone", 60)
@@ -190,10 +230,13 @@ class Story:
 
     @contextmanager
     def _outage(self) -> Iterator[None]:
-        """Remember a span in which causes may stay unknown: Events come late and watches are cut."""
+        """Remember a span in which causes may be unknown or wrong: Events get lost or come late, watches are cut."""
         begin = time.time()
         yield
-        self.outcome.outages.append((begin - 15, time.time() + 25))
+        over = time.time()
+        for exporter in (self.exporter, self.exact):
+            wait_until(partial(exporter.follows_since, over), f"{exporter.name} follows the cluster again", 90)
+        self.outcome.outages.append((begin - 15, max(over + 25, time.time() + 15)))
 
 
 @contextmanager
