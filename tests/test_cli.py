@@ -6,8 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -92,7 +94,8 @@ def test_check_config_says_that_good_settings_can_be_used(capsys: pytest.Capture
 def test_an_unknown_command_is_exit_code_2_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dmeo"]) == 2
     assert capsys.readouterr().err == (
-        "pod-exporter: no such command; did you mean demo?; commands are run, demo, check-config, metrics\n"
+        "pod-exporter: no such command; did you mean demo?; "
+        "commands are run, demo, check-config, healthcheck, metrics\n"
     )
 
 
@@ -102,6 +105,39 @@ def test_version_and_help_go_to_stdout(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["run", "--help"]) == 0
     told = capsys.readouterr().out
     assert all(word in told for word in ("demo", "check-config", "--web.listen-address=text (:9873)"))
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers /livez with the status that its server holds."""
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status if self.path == "/livez" else 404)  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server calls it by
+        pass
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
+def test_healthcheck_asks_livez_of_the_address_that_it_serves(
+    status: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.status = status  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert main(["healthcheck", f"--web.listen-address=:{server.server_port}"]) == code
+        thread.join()
+    assert capsys.readouterr().err == ("" if code == 0 else "pod-exporter: /livez answers 503\n")
+
+
+def test_healthcheck_without_anybody_there_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert main(["healthcheck", f"--web.listen-address=localhost:{port}"]) == 1
+    assert capsys.readouterr().err == f"pod-exporter: no answer on port {port}: ConnectionRefusedError\n"
+    assert main(["healthcheck", "--web.listen-address=:0"]) == 1
 
 
 def test_a_process_that_only_checks_imports_neither_server_nor_client() -> None:

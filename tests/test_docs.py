@@ -6,21 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from exporter import __version__
-from exporter.metrics.reference import markdown as metrics_page
-from exporter.settings.reference import SETTINGS, markdown
+from exporter.settings.reference import SETTINGS
+from tools.generated import FILES
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "charts").rglob("*.md")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCK = (ROOT / "requirements.lock").read_text()
+LOCKS = {name: (ROOT / "requirements" / f"{name}.lock").read_text() for name in ("dev", "image", "build")}
 
 
-def locked() -> dict[str, str]:
-    return dict(re.findall(r"^([\w.-]+)==([\w.!+-]+)", LOCK, re.MULTILINE))
+def locked(name: str = "dev") -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([\w.!+-]+)", LOCKS[name], re.MULTILINE))
 
 
 def requirements() -> Iterator[Requirement]:
@@ -33,12 +34,9 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_the_page_on_configuration_is_what_the_settings_give() -> None:
-    assert (ROOT / "docs/configuration.md").read_text() == markdown(), "write it anew: make docs"
-
-
-def test_the_page_on_metrics_is_what_the_catalogue_gives() -> None:
-    assert (ROOT / "docs/metrics.md").read_text() == metrics_page(), "write it anew: make docs"
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_generated_files_are_what_their_sources_give(path: Path) -> None:
+    assert path.read_text() == FILES[path](), "write it anew: make docs"
 
 
 @pytest.mark.parametrize("requirement", list(requirements()), ids=str)
@@ -48,17 +46,30 @@ def test_the_lock_file_satisfies_every_requirement(requirement: Requirement) -> 
     assert requirement.specifier.contains(version), "write the lock file anew: make lock"
 
 
-def test_every_package_in_the_lock_file_has_hashes_and_no_address() -> None:
-    entries = re.split(r"\n(?=\S)", LOCK.strip())
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_package_in_a_lock_file_has_hashes_and_no_address(lock: str) -> None:
+    entries = re.split(r"\n(?=\S)", LOCKS[lock].strip())
     assert all("--hash=sha256:" in entry for entry in entries)
-    assert "://" not in LOCK
+    assert "://" not in LOCKS[lock]
+
+
+@pytest.mark.parametrize("lock", ["image", "build"])
+def test_the_image_is_made_of_the_versions_that_the_tests_use(lock: str) -> None:
+    assert locked(lock).items() <= locked().items()
+
+
+def test_the_image_has_no_tool_of_development() -> None:
+    needed = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    assert needed <= locked("image").keys()
+    assert locked("image").keys().isdisjoint({"pytest", "mypy", "ruff", "hatchling", "kubernetes-validate"})
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    assert PROJECT["version"] == __version__
+    chart = yaml.safe_load((ROOT / "charts/pod-exporter/Chart.yaml").read_text())
+    assert PROJECT["version"] == __version__ == chart["appVersion"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
         name, _, anchor = target.partition("#")
@@ -67,7 +78,7 @@ def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(there), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_make_targets_and_flags_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

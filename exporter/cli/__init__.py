@@ -18,6 +18,8 @@ pod-exporter: remembers what happened to Kubernetes pods and tells Prometheus.
                                    the same with a simulated cluster: nothing else is needed
   pod-exporter check-config [settings]
                                    check the settings only: exit code 0, or 2 with a line for each mistake
+  pod-exporter healthcheck [settings]
+                                   ask the running exporter's /livez: exit code 0 if it lives, else 1
   pod-exporter metrics             print what every family means, as Markdown
   pod-exporter --version | --help
 
@@ -76,6 +78,14 @@ def _check_config(words: Sequence[str]) -> int:
     return 0
 
 
+def _healthcheck(words: Sequence[str]) -> int:
+    settings = load(words)
+    from exporter.cli.healthcheck import check  # noqa: PLC0415 - as above
+
+    check(settings.web)
+    return 0
+
+
 def _fail(message: str, code: int) -> int:
     for line in message.splitlines():
         sys.stderr.write(f"pod-exporter: {line}\n")
@@ -86,5 +96,6 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "run": _run,
     "demo": _demo,
     "check-config": _check_config,
+    "healthcheck": _healthcheck,
     "metrics": _metrics,
 }

@@ -38,6 +38,9 @@ only paths to files that do, and no message quotes a value.
 """
 
 
+_FORMS: dict[Any, str] = {float: "duration", tuple[str, ...]: "list", bool: "true|false", int: "number"}
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One setting and its three names."""
@@ -81,7 +84,7 @@ class Setting:
             return "|".join(choices)
         if Path in choices:
             return "file"
-        return {float: "duration", tuple[str, ...]: "list", bool: "true|false", int: "number"}.get(self.field.annotation, "text")  # type: ignore[arg-type]
+        return _FORMS.get(self.field.annotation, "text")
 
     @property
     def meaning(self) -> str:

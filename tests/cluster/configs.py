@@ -82,7 +82,7 @@ def kubelet(state: Path, socket: Path, ports: Ports, max_restart_period: str) ->
         "failSwapOn": False,
         "containerRuntimeEndpoint": f"unix://{socket}",
         "resolvConf": "/etc/resolv.conf",
-        "clusterDNS": ["10.0.0.10"],
+        "clusterDNS": [NODE_ADDRESS],
         "clusterDomain": "cluster.local",
         "staticPodPath": str(state / "manifests"),
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Install the Debian packages that the real node needs; does nothing when they are all there.
+# Install the Debian packages that the real node and the image need; does nothing when they are all there.
 set -eu
 
 PACKAGES="containerd runc containernetworking-plugins iptables iproute2 procps util-linux openssl ca-certificates
-    busybox-static etcd-server prometheus"
+    busybox-static etcd-server prometheus buildah mmdebstrap git"
 
 fail() { echo "tests/cluster/install.sh: $1" >&2; exit 1; }
 

@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 from tests.cluster import box, build, configs, leftovers
 from tests.cluster.api import Api, Object, wait_until
 from tests.cluster.daemon import Daemon, free_port
+from tests.cluster.dns import Dns
 from tests.cluster.images import write_images
 
 FOLDERS = ("etcd", "certs", "logs", "kubelet", "manifests", "cni", "truth")
@@ -48,6 +49,7 @@ class Node:
         self.socket = Path("/run/containerd/node.sock")
         self.truth = self.folder / "truth"
         self.daemons: dict[str, Daemon] = {}
+        self.dns: Dns | None = None
 
     @property
     def server(self) -> str:
@@ -81,6 +83,7 @@ class Node:
         if self.control:
             self._start_controllers()
             self._start_containerd()
+            self.dns = Dns(configs.NODE_ADDRESS, self.api)
             self.start_kubelet()
             wait_until(self._is_ready, "the node is ready", 90)
 
@@ -90,6 +93,8 @@ class Node:
             self._stop(name)
         if self.control:
             leftovers.kill_containers()
+        if self.dns:
+            self.dns.close()
         self._stop("containerd")
         for name in ("api", "etcd"):
             self._stop(name, how=signal.SIGKILL)
@@ -147,6 +152,10 @@ class Node:
         found = self._ctr("-n", "k8s.io", "containers", "list", "--quiet", wanted).split()
         assert len(found) == 1, f"{len(found)} containers have {wanted}"
         self._ctr("-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", found[0])
+
+    def load_image(self, archive: Path) -> None:
+        """Make an image of a docker archive known to the node; nothing is ever pulled."""
+        self._ctr("-n", "k8s.io", "images", "import", str(archive))
 
     def create_namespace(self, name: str) -> None:
         """Pods are refused before the namespace has its service account."""
@@ -240,7 +249,7 @@ class Node:
         self._run("containerd", ["containerd", "-c", str(config)])
         wait_until(self._containerd_answers, "containerd answers", 30)
         for archive in write_images(self.folder):
-            self._ctr("-n", "k8s.io", "images", "import", str(archive))
+            self.load_image(archive)
 
     def _containerd_answers(self) -> bool:
         self._fail_if_dead()
@@ -277,6 +286,7 @@ def _make_bridge() -> None:
         f"ip link add {configs.BRIDGE} type bridge",
         f"ip addr add {configs.NODE_ADDRESS}/24 dev {configs.BRIDGE}",
         f"ip link set {configs.BRIDGE} up",
+        f"ip route add {configs.SERVICE_NETWORK} dev {configs.BRIDGE}",
     ):
         subprocess.run(command.split(), check=True)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")

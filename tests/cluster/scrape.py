@@ -31,6 +31,10 @@ class Scrape:
         wanted = labels.items()
         return [sample for sample in self.samples if sample.name == name and wanted <= sample.labels.items()]
 
+    def select_all(self, namespace: str) -> list[Sample]:
+        """The samples about that namespace."""
+        return [sample for sample in self.samples if sample.labels.get("namespace") == namespace]
+
     def total(self, name: str, **labels: str) -> float:
         return sum(sample.value for sample in self.select(name, **labels))
 

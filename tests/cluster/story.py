@@ -17,6 +17,7 @@ from tests.cluster import scenarios
 from tests.cluster.api import Object, RefusedError, path_of, wait_until
 from tests.cluster.exporter_process import Exporter
 from tests.cluster.node import Node
+from tests.cluster.release import Release
 from tests.cluster.scrape import TEXT, Scrape
 from tests.cluster.truth import Instance, Recorder, Starts, Truth, restart_counts
 
@@ -54,6 +55,8 @@ class Outcome:
     gone: Scrape = NOTHING
     """When all pods are gone."""
     gone_truth: Truth = field(default_factory=lambda: Truth(Starts(Counter(), {}), {}, frozenset()))
+    deployed: Scrape = NOTHING
+    """Of the exporter that the chart has installed."""
     exact: Scrape = NOTHING
     """Of the exporter that reads the kubelet too."""
     probes: list[Probes] = field(default_factory=list)
@@ -83,12 +86,16 @@ class Story:
         self.late = Exporter(folder, node.kubeconfig(), *flags, name="late-exporter")
         exact = ("--kubelet.probes", "--kubelet.insecure-skip-verify", "--kubelet.interval=2s")
         self.exact = Exporter(folder, node.kubeconfig(), *flags, *exact, name="exact-exporter")
+        self.deployed = Release(node, folder, "pod-exporter-story")
         self.outcome = Outcome()
         self.began = 0.0
 
     def tell(self) -> Outcome:
         self.node.create_namespace(scenarios.NAMESPACE)
         self.recorder.start()
+        self.deployed.create_namespace()
+        self.deployed.install()
+        self.deployed.settled()
         self.exporter.start().wait_ready()
         self.exact.start().wait_ready()
         self._create_all()
@@ -184,7 +191,7 @@ class Story:
         outcome.losses = self._lines("losses")
         outcome.pods = self.api.pods(scenarios.NAMESPACE)
         outcome.calm, outcome.text = self.exporter.scrape(), self.exporter.scrape(TEXT)
-        outcome.late_calm = self.late.scrape()
+        outcome.late_calm, outcome.deployed = self.late.scrape(), self.deployed.scrape()
         time.sleep(5)  # two reads of the kubelet
         outcome.exact = self.exact.scrape()
         outcome.probes.append(failed_probes(self.node.probes()))

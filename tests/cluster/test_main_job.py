@@ -105,6 +105,14 @@ def test_restarts_are_counted_under_their_cause(outcome: Outcome, container: tup
     assert sum(by_reason.values()) <= unsure, by_reason
 
 
+def test_the_installed_exporter_counts_the_same(outcome: Outcome) -> None:
+    """The image, as the chart runs it."""
+    assert mismatches(outcome.deployed, outcome.truth) == {}
+    families = {sample.name for sample in outcome.calm.select_all(NAMESPACE)}
+    assert families - {sample.name for sample in outcome.deployed.select_all(NAMESPACE)} == set()
+    assert len(families) > 50
+
+
 def test_container_types_tell_init_containers_and_sidecars(outcome: Outcome) -> None:
     types = {
         (workload, container): set(
@@ -332,6 +340,7 @@ def test_secrets_of_pods_are_shown_nowhere(story: Story, outcome: Outcome) -> No
         "text": outcome.text.body,
         "late": outcome.late_calm.body,
         "exact": outcome.exact.body,
+        "deployed": outcome.deployed.body + story.deployed.log(),
         "log": "".join(one.log.read_text() for one in (story.exporter, story.late, story.exact)),
         **outcome.pages,
     }

@@ -1,0 +1,96 @@
+{{- define "pod-exporter.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "pod-exporter.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains (include "pod-exporter.name" .) .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "pod-exporter.name" .) | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "pod-exporter.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
+{{- define "pod-exporter.serviceAccount" -}}
+{{- default (ternary (include "pod-exporter.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
+{{- end }}
+
+{{- define "pod-exporter.selector" -}}
+app.kubernetes.io/name: {{ include "pod-exporter.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "pod-exporter.labels" -}}
+{{ include "pod-exporter.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: metrics
+app.kubernetes.io/part-of: pod-exporter
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "pod-exporter.image" -}}
+{{- $image := .Values.image }}
+{{- $registry := default $image.registry .Values.global.imageRegistry }}
+{{- $name := ternary (printf "%s/%s" $registry $image.repository) $image.repository (ne $registry "") }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $name $image.digest }}
+{{- else }}
+{{- printf "%s:%s" $name (default .Chart.AppVersion $image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- /* What the settings say, with the defaults that decide on rights: {namespaces, events, kubelet} */}}
+{{- define "pod-exporter.reads" -}}
+{{- $settings := .Values.settings }}
+namespaces: {{ dig "kube" "namespaces" list $settings | toJson }}
+events: {{ dig "events" "enabled" true $settings }}
+kubelet: {{ dig "kubelet" "probes" false $settings }}
+{{- end }}
+
+{{- /* Twice the scrape interval and 10 s: a series must have been scraped at 0 before it shows its value */}}
+{{- define "pod-exporter.birthHold" -}}
+{{- $interval := .Values.scrapeInterval }}
+{{- $seconds := trimSuffix "s" $interval }}
+{{- if hasSuffix "m" $interval }}
+{{- $seconds = trimSuffix "m" $interval | int | mul 60 }}
+{{- end }}
+{{- if gt (int $seconds) 240 }}
+{{- fail "scrapeInterval: at most 4m, because Prometheus forgets a series after five minutes" }}
+{{- end }}
+{{- printf "%ds" (add (mul 2 (int $seconds)) 10) }}
+{{- end }}
+
+{{- define "pod-exporter.settings" -}}
+{{- $ledger := merge (dict) (default dict .Values.settings.ledger) (dict "birth_hold" (include "pod-exporter.birthHold" .)) }}
+{{- toYaml (merge (dict "ledger" $ledger) .Values.settings) }}
+{{- end }}
+
+{{- define "pod-exporter.ownRules" -}}
+- apiGroups: [""]
+  resources: [pods{{ if .events }}, events{{ end }}]
+  verbs: [list, watch]
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [list, watch]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, watch]
+{{- end }}
+
+{{- define "pod-exporter.nodeRules" -}}
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [nodes/metrics]
+  verbs: [get]
+{{- end }}

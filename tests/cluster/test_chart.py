@@ -1,0 +1,209 @@
+"""The chart as Helm renders it: valid in every Kubernetes, with the rights that it needs and no others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from exporter.settings import load
+from tests.cluster.api import Object
+from tests.cluster.helm import CHART, MAJORS, Helm, HelmError, of, settings_of
+
+pytestmark = pytest.mark.cluster
+VERSIONS = [f"1.{minor}" for minor in range(27, 38)]
+VALUES = sorted(CHART.glob("ci/*-values.yaml"))
+OPERATOR = "monitoring.coreos.com/v1"
+NAMESPACES = CHART / "ci" / "namespaces-values.yaml"
+EVERYTHING = CHART / "ci" / "everything-values.yaml"
+
+
+@pytest.fixture(scope="module", params=MAJORS)
+def helm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    return Helm(request.param, tmp_path_factory.mktemp("helm"))
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_lint_finds_nothing(helm: Helm, values: Path) -> None:
+    assert "[WARNING]" not in helm("lint", "--strict", "--kube-version=1.36", f"--values={values}", str(CHART))
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_every_manifest_is_valid_in_every_version_of_kubernetes(helm: Helm, values: Path) -> None:
+    manifests = helm.template(f"--values={values}")
+    checked = [one for one in manifests if one["apiVersion"] != OPERATOR]
+    for version in VERSIONS:
+        for manifest in checked:
+            kubernetes_validate.validate(manifest, version, strict=True)
+    assert len(checked) >= 6
+
+
+def test_a_wrong_manifest_would_be_found(helm: Helm) -> None:
+    deployment = of(helm.template(), "Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["imagePullPolice"] = "Always"
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(deployment, "1.36", strict=True)
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_both_versions_of_helm_render_the_same(values: Path, tmp_path: Path) -> None:
+    three, four = (Helm(major, tmp_path).template(f"--values={values}") for major in MAJORS)
+    assert sorted(map(yaml.safe_dump, three)) == sorted(map(yaml.safe_dump, four))
+
+
+def test_an_older_kubernetes_is_refused(helm: Helm) -> None:
+    with pytest.raises(HelmError, match="kubeVersion"):
+        helm.template(version="1.26")
+
+
+BAD = {
+    "--set=replicas=2": "replicas",
+    "--set=image.pullPolicy=Sometimes": "pullPolicy",
+    "--set=image.digest=latest": "digest",
+    "--set=service.port=0": "port",
+    "--set=scrapeInterval=30": "scrapeInterval",
+    "--set=scrapeInterval=10m": "scrapeInterval: at most 4m",
+    "--set=settings.pods=some": "pods",
+    "--set=settings.log.levle=info": "levle",
+    "--set=settings.web.listen_address=:1": "web",
+    "--set=settings.kubelet.probes=often": "probes",
+    "--set=settings.ledger.retention=soon": "retention",
+    "--set=settings.kube.namespaces=shop": "namespaces",
+    "--set=tolerations.key=x": "tolerations",
+    "--set=serviceMonitor.enable=true": "enable",
+    "--set=extraArgs[0]=log.level=debug": "extraArgs",
+}
+
+
+@pytest.mark.parametrize(("values", "named"), BAD.items(), ids=BAD)
+def test_a_bad_value_is_refused_by_name(helm: Helm, values: str, named: str) -> None:
+    with pytest.raises(HelmError) as refused:
+        helm.template(values)
+    assert named in str(refused.value)
+
+
+def test_global_takes_what_parent_charts_put_there(helm: Helm) -> None:
+    assert helm.template("--set=global.parentsOwn.thing=1")
+
+
+def leaves(tree: Object, path: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value and key not in ("podSecurityContext", "securityContext", "resources"):
+            yield from leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}"
+
+
+def test_every_value_changes_something(helm: Helm) -> None:
+    """A value that no template reads would be a promise that nobody keeps."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    everything = yaml.safe_load(EVERYTHING.read_text())
+    untested = {"image.registry", "image.repository", "image.tag", "serviceAccount.create", "rbac.create",
+                "terminationGracePeriodSeconds", "revisionHistoryLimit", "resources", "podSecurityContext",
+                "securityContext", "scrapeInterval"}  # fmt: skip
+    tops = {name for name in values if name not in {path.partition(".")[0] for path in untested}}
+    assert {name for name in tops if name not in everything} <= {"livenessProbe", "readinessProbe"}
+    whole = helm.template(f"--values={EVERYTHING}")
+    for key in everything:
+        without = {name: value for name, value in everything.items() if name != key}
+        less = helm.template(f"--values={_file(helm, without)}")
+        assert sorted(map(yaml.safe_dump, less)) != sorted(map(yaml.safe_dump, whole)), key
+
+
+def _file(helm: Helm, values: Object) -> Path:
+    path = helm.home / "values.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def rules(role: Object) -> dict[str, set[str]]:
+    return {resource: set(rule["verbs"]) for rule in role["rules"] for resource in rule["resources"]}
+
+
+OWN = {name: {"list", "watch"} for name in ("pods", "replicasets", "jobs", "events")}
+NODES = {"nodes": {"list", "watch"}, "nodes/metrics": {"get"}}
+
+
+def test_by_default_it_may_read_four_resources_and_nothing_else(helm: Helm) -> None:
+    assert rules(of(helm.template(), "ClusterRole")) == OWN
+
+
+def test_with_the_kubelet_as_source_it_may_read_nodes_too(helm: Helm) -> None:
+    assert rules(of(helm.template("--set=settings.kubelet.probes=true"), "ClusterRole")) == OWN | NODES
+
+
+def test_without_events_it_may_not_read_them(helm: Helm) -> None:
+    found = rules(of(helm.template("--set=settings.events.enabled=false"), "ClusterRole"))
+    assert found == {name: verbs for name, verbs in OWN.items() if name != "events"}
+
+
+def test_of_some_namespaces_it_may_read_only_these(helm: Helm) -> None:
+    manifests = helm.template("--set=settings.kube.namespaces={shop,search}")
+    roles = {one["metadata"]["namespace"]: rules(one) for one in manifests if one["kind"] == "Role"}
+    assert roles == {"shop": OWN, "search": OWN}
+    assert [one["kind"] for one in manifests if one["kind"].startswith("ClusterRole")] == []
+
+
+def test_of_some_namespaces_with_kubelets_only_nodes_are_cluster_wide(helm: Helm) -> None:
+    assert rules(of(helm.template(f"--values={NAMESPACES}"), "ClusterRole")) == NODES
+
+
+def test_the_birth_hold_follows_the_scrape_interval_unless_it_is_given(helm: Helm) -> None:
+    for interval, hold in (("15s", "40s"), ("30s", "70s"), ("2m", "250s")):
+        assert settings_of(helm.template(f"--set=scrapeInterval={interval}"))["ledger"]["birth_hold"] == hold
+    given = helm.template("--set=settings.ledger.birth_hold=5s", "--set=settings.ledger.retention=1h")
+    assert settings_of(given)["ledger"] == {"birth_hold": "5s", "retention": "1h"}
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_the_exporter_takes_the_settings_that_the_chart_writes(
+    helm: Helm, values: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("POD_EXPORTER_CLUSTER")
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(settings_of(helm.template(f"--values={values}"))))
+    load([f"--config={file}"])
+
+
+def test_a_changed_setting_starts_a_new_pod(helm: Helm) -> None:
+    one, other = (
+        of(helm.template(f"--set=settings.log.level={level}"), "Deployment")["spec"]["template"]
+        for level in ("info", "debug")
+    )
+    assert one["metadata"]["annotations"] != other["metadata"]["annotations"]
+
+
+def test_there_is_never_more_than_one_exporter(helm: Helm) -> None:
+    deployment = of(helm.template(), "Deployment")["spec"]
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_target_keeps_its_own_labels_off_the_series(helm: Helm) -> None:
+    [endpoint] = of(helm.template("--set=serviceMonitor.enabled=true"), "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["honorLabels"] is True
+    drop, instance = endpoint["relabelings"]
+    assert drop["action"] == "labeldrop"
+    assert all(re.fullmatch(drop["regex"], name) for name in ("pod", "container", "node", "namespace", "service"))
+    assert instance["replacement"] == "monitoring/r"
+
+
+def test_digest_comes_before_tag_and_the_global_registry_before_the_images(helm: Helm) -> None:
+    digest = "sha256:" + "0" * 64
+    flags = ["--set=global.imageRegistry=g", "--set=image.registry=i", "--set=image.tag=t"]
+    container = of(helm.template(*flags), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == "g/pod-exporter:t"
+    container = of(helm.template(f"--set=image.digest={digest}"), "Deployment")["spec"]["template"]["spec"][
+        "containers"
+    ][0]
+    assert container["image"] == f"pod-exporter@{digest}"
+
+
+def test_a_network_policy_lets_scrapes_in_and_dns_and_the_api_out(helm: Helm) -> None:
+    policy = of(helm.template("--set=networkPolicy.enabled=true"), "NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert [port["port"] for rule in policy["ingress"] for port in rule["ports"]] == ["metrics"]
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 6443}
