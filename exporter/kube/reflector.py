@@ -63,7 +63,7 @@ class Reflector:
         self._vitals = vitals
         self._clock = clock
         self._limits = limits or (Limits() if resource.bookmarks else WITHOUT_BOOKMARKS)
-        self._backoff = backoff or Backoff()
+        self._backoff = self._expiries = backoff or Backoff()
         self._sleep = sleep
         self._decoder = Decoder(resource, vitals)
         self._turns = Turns()
@@ -233,7 +233,7 @@ class Reflector:
         self._vitals.restarts["expired" if expired else "end"] += 1
         if expired:
             self._stand_at("")
-        self._backoff = self._backoff.after(lived)
+        self._lived(lived)
         return 0.0 if lived >= self._limits.brief else self._next_pause()
 
     def _use_pages(self, error: WatchListRefusedError) -> float:
@@ -250,10 +250,12 @@ class Reflector:
         if why != self._trouble:
             self._trouble = why
             self._log.warning(consequence(why, optional=self._resource.optional), reason=why, error=cut(text))
-        self._backoff = self._backoff.after(lived)
+        self._lived(lived)
         if why == "forbidden" and self._resource.optional:
             self._off, self._vitals.enabled = True, False
             return self._limits.forbidden
+        if why == "expired":
+            return self._relist_pause()
         asked = error.retry_after if isinstance(error, ApiError) else 0.0
         return asked + self._next_pause()
 
@@ -265,6 +267,19 @@ class Reflector:
         elif worthless or not self._listing.token:
             self._relist = "interrupted" if self._listing.begun else self._relist
             self._listing = None
+
+    def _lived(self, seconds: float) -> None:
+        self._backoff = self._backoff.after(seconds)
+        self._expiries = self._expiries.after(seconds)
+
+    def _relist_pause(self) -> float:
+        """Draw a pause before a new list. Only expiries in a row lengthen it, since each costs a list.
+
+        Failures before it do not: whoever says that a version is expired is well again.
+        """
+        pause = self._expiries.pause()
+        self._expiries = self._expiries.failed()
+        return pause
 
     def _next_pause(self) -> float:
         pause = self._backoff.pause()

@@ -243,7 +243,7 @@ class Story:
         over = time.time()
         for exporter in (self.exporter, self.exact):
             wait_until(partial(exporter.follows_since, over), f"{exporter.name} follows the cluster again", 90)
-        self.outcome.outages.append((begin - 15, max(over + 25, time.time() + 15)))
+        self.outcome.outages.append((begin - 15, max(over + 25, time.time() + 20)))
 
 
 @contextmanager

@@ -159,6 +159,16 @@ class TestFailures:
         story = await follow(*[refused(500) for _ in range(7)])
         assert story.pauses == [0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0]
 
+    async def test_an_expired_version_does_not_wait_for_failures_before_it(self, follow: Follow) -> None:
+        """The API server was away and is back: each second until the list is one of which causes stay unknown."""
+        away = [dropped() for _ in range(5)]
+        story = await follow(stream(end_mark(5)), *away, refused(410), stream(end_mark(9)))
+        assert story.pauses == [0.8, 1.6, 3.2, 6.4, 12.8, 0.8]
+
+    async def test_expiries_in_a_row_are_each_paid_for_by_a_longer_pause(self, follow: Follow) -> None:
+        story = await follow(*[step for _ in range(3) for step in (stream(end_mark(5)), refused(410))])
+        assert story.pauses == [0.8, 1.6, 3.2]
+
     async def test_a_connection_that_lived_long_enough_ends_the_row_of_failures(self, follow: Follow) -> None:
         backoff = Backoff(healthy=0.05, uniform=lambda _low, high: high)
         story = await follow(refused(500), refused(500), stream(end_mark(5), 0.1, error(500)), backoff=backoff)
