@@ -27,6 +27,7 @@ FAMILIES = {
     "pod_container_terminations": ("terminations", (*PART, "exit_code")),
     "pod_container_waiting": ("waits", PART),
     "pod_phase_transitions": ("transitions", (*OWNER, "from", "to")),
+    "pod_disruptions": ("disruptions", (*OWNER, "reason", "resource")),
     "pod_events": ("events", (*OWNER, "reason")),
     "pod_container_probe_failures": ("probe_failures", (*OWNER, "container", "container_type", "probe")),
 }

@@ -23,6 +23,8 @@ from exporter.simulator.truth import Container, Truth, Workload
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"
 """The alphabet of generated names."""
+HOLDING = "example.com/backup"
+"""The finalizer of pods that are held back when they are deleted."""
 _RECONCILE_SECONDS = 0.5
 
 
@@ -131,8 +133,17 @@ class Cluster:
             self.kubelet.stop(pod)
 
     def evict_pod(self, pod: Pod) -> None:
-        """Delete a pod through the eviction API, which says so in a condition."""
-        pod.condition("DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting")
+        """Delete a pod through the eviction API."""
+        self._take(pod, "EvictionByEvictionAPI", "Eviction API: evicting")
+
+    def preempt_pod(self, pod: Pod) -> None:
+        """Delete a pod because one of higher priority wants its place."""
+        self._take(pod, "PreemptionByScheduler", "default-scheduler: preempting to accommodate a higher priority pod")
+
+    def _take(self, pod: Pod, reason: str, message: str) -> None:
+        """Delete a pod for somebody else, who says so in a condition."""
+        pod.condition("DisruptionTarget", "True", reason, message)
+        self.truth.disrupted(pod.workload, reason)
         self.publish(pod)
         self.delete_pod(pod)
 
@@ -150,7 +161,7 @@ class Cluster:
         spec, notes = self._spec(template)
         metadata = self._metadata(template, identity, notes)
         pod = Pod(metadata, spec, template, identity.workload, self.clock, self._creator(metadata, spec))
-        pod.finalizers = list(identity.finalizers)
+        pod.finalizers = [*identity.finalizers, *((HOLDING,) if template.held_seconds else ())]
         first = "PodInitializing" if any(c.type != "container" for c in template.containers) else "ContainerCreating"
         for container in template.containers:
             key = Container(*identity.workload, container.name, container.type)

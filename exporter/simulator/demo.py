@@ -5,10 +5,13 @@ At speed 1 most of it happens within a minute, all of it within two; then operat
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from exporter.simulator.cluster import Cluster
 from exporter.simulator.jobs import CronJob, Job
+from exporter.simulator.pods import Pod
 from exporter.simulator.runtime import Timings
 from exporter.simulator.templates import Container, Probe, Run, Template
 from exporter.simulator.truth import Workload
@@ -57,11 +60,16 @@ def shop(cluster: Cluster) -> list[Deployment]:
     stubborn = template(app("main", Run(stop_seconds=999.0), image="shop/legacy:0.1.0"), grace=6)
     legacy = bare_pod(cluster, "shop", "legacy", stubborn)
     bare_pod(cluster, "shop", "nginx-pod", template(app("nginx", image="library/nginx:1.29")))
+    backup = replace(template(app("dump", image="db/backup:2.4.0")), held_seconds=60.0)
+    held = bare_pod(cluster, "shop", "db-backup", backup)
     at = cluster.clock.after
     at(25, web.roll_out)
     at(40, partial(cluster.delete_pod, legacy))
     at(45, db.roll_out)
     at(55, partial(_scale, web, 5))
+    at(35, partial(cluster.delete_pod, held))
+    at(50, partial(_take_one, cluster.preempt_pod, cluster, cart))
+    at(62, partial(_take_one, partial(cluster.kubelet.evict, resource="memory"), cluster, cart))
     at(70, partial(_scale, web, 2))
     at(80, partial(_delete_one, cluster, cart, grace=0))
     cluster.clock.after(300, partial(_redeploy, cluster, db))
@@ -165,6 +173,12 @@ def _scale(deployment: Deployment, replicas: int) -> None:
 def _delete_one(cluster: Cluster, deployment: Deployment, grace: int | None = None) -> None:
     if deployment.pods:
         cluster.delete_pod(cluster.rng.choice(deployment.pods), grace)
+
+
+def _take_one(take: Callable[[Pod], None], cluster: Cluster, deployment: Deployment) -> None:
+    running = [pod for pod in deployment.pods if pod.phase == "Running"]
+    if running:
+        take(cluster.rng.choice(running))
 
 
 def _evict_one(cluster: Cluster, agents: DaemonSet) -> None:

@@ -64,6 +64,20 @@ class Kubelet(Runtime):
             pod.after(self._timings.sync / 2, partial(self._all_stopped, pod))
         self._publish(pod)
 
+    def evict(self, pod: Pod, resource: str) -> None:
+        """The node is short of a resource: all containers are killed, and the pod has failed."""
+        pod.forget_timers()
+        message = f"The node was low on resource: {resource}. Threshold quantity: 100Mi, available: 68Mi. "
+        self._news.evicted(pod, message)
+        for container in pod.containers:
+            if container.running:
+                self._ended(pod, container, 137, "PodStopped")
+        pod.phase, pod.verdict = "Failed", ("Evicted", message)
+        pod.condition("DisruptionTarget", "True", "TerminationByKubelet", message)
+        pod.condition("PodReadyToStartContainers", "False")
+        self._truth.disrupted(pod.workload, "NodePressureEviction", resource)
+        self._publish(pod)
+
     def abandon(self, pod: Pod) -> None:
         """The pod was deleted by force: nobody will ever hear how its containers ended."""
         pod.forget_timers()
@@ -92,8 +106,9 @@ class Kubelet(Runtime):
         pod.phase = "Failed" if failed else "Succeeded"
         pod.condition("PodReadyToStartContainers", "False")
         self._publish(pod)
-        # Not a timer of the pod: nothing may keep it from going now.
-        self._clock.after(self._timings.sync / 4, partial(self._cluster.remove_pod, pod))
+        # Not a timer of the pod: nothing but its finalizer may keep it from going now.
+        delay = self._timings.sync / 4 + pod.template.held_seconds
+        self._clock.after(delay, partial(self._cluster.remove_pod, pod))
 
     def _settle_for_good(self, pod: Pod, container: PodContainer) -> None:
         """Back-off is over: the last end shows as the state; who never ran is lost, once the pod is initialised."""

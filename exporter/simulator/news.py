@@ -101,6 +101,11 @@ class News:
             text = f"Container {name} failed {why} probe, will be restarted" if why else f"Stopping container {name}"
         self._normal(pod, container, "Killing", text)
 
+    def evicted(self, pod: Pod, message: str) -> None:
+        """The kubelet has taken the pod's place away."""
+        grown = self._kubelet.record(_subject(pod), "Warning", "Evicted", message)
+        self._truth.carried(pod.workload, "Evicted", grown)
+
     def _normal(self, pod: Pod, container: PodContainer, reason: str, text: str) -> int:
         return 0 if self._muted else self._kubelet.record(_subject(pod, container), "Normal", reason, text)
 

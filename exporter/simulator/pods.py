@@ -83,6 +83,8 @@ class Pod:
     observed: int = 0
     started_at: float = 0.0
     address: str = ""
+    verdict: tuple[str, str] | None = None
+    """status.reason and status.message of a pod that the kubelet has ended."""
     deletion: tuple[float, int] | None = None
     """deletionTimestamp (Unix seconds) and deletionGracePeriodSeconds."""
     finalizers: list[str] = field(default_factory=list)
@@ -202,6 +204,8 @@ class Pod:
     def _status(self) -> Json:
         status: Json = {"observedGeneration": self.observed} if self.observed else {}
         status["phase"] = self.phase
+        if self.verdict:
+            status["reason"], status["message"] = self.verdict
         order = [kind for kind in CONDITIONS if kind in self.conditions]
         order += [kind for kind in self.conditions if kind not in CONDITIONS]
         if order:

@@ -73,6 +73,8 @@ class Template:
     restart_policy: Literal["Always", "OnFailure", "Never"] = "Always"
     grace_seconds: int = 30
     unschedulable: bool = False
+    held_seconds: float = 0.0
+    """How long a finalizer keeps a deleted pod after all its containers have ended."""
     shared_volume: str = ""
     """Name of an emptyDir that all its containers mount."""
     canaries: int = 3

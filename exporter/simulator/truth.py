@@ -38,7 +38,8 @@ class Truth:
     Keys are tuples of label values in this order, W = namespace, workload_kind, workload:
     `starts`, `readiness_losses`: W, container, container_type; `restarts`: … + cause;
     `terminations`: … + reason, exit_code (a string; "" if nobody saw it); `waits`: … + reason;
-    `transitions`: W, from, to ("None" before the first phase, "Deleted" after the last).
+    `transitions`: W, from, to ("None" before the first phase, "Deleted" after the last);
+    `disruptions`: W, reason, resource ("" where none was short).
     What the API carried in Events, which senders hold back in bursts: `events`: W, reason, of Warnings;
     `probe_failures`: W, container, container_type, probe; `probe_causes`: … + cause; `pulls`: … + result.
     """
@@ -50,6 +51,7 @@ class Truth:
         self.waits: Counter[Labels] = Counter()
         self.readiness_losses: Counter[Labels] = Counter()
         self.transitions: Counter[Labels] = Counter()
+        self.disruptions: Counter[Labels] = Counter()
         self.events: Counter[Labels] = Counter()
         self.probe_failures: Counter[Labels] = Counter()
         self.probe_causes: Counter[Labels] = Counter()
@@ -92,6 +94,10 @@ class Truth:
         workload, before = self._phases.pop(uid)
         self.transitions[*workload, before, "Deleted"] += 1
         self._ready.discard(uid)
+
+    def disrupted(self, workload: Workload, reason: str, resource: str = "") -> None:
+        """Somebody else takes a pod away."""
+        self.disruptions[*workload, reason, resource] += 1
 
     def turned(self, uid: str, *, ready: bool) -> None:
         """A pod's condition Ready changed."""
