@@ -6,6 +6,7 @@ import json
 from typing import Any, TypeAlias
 
 from exporter.settings.reference import SETTINGS, Setting
+from tools.alerts import ALERTS, Alert
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -61,6 +62,15 @@ def _form(setting: Setting) -> Schema:
     return forms.get(setting.form) or (choice(*setting.form.split("|")) if "|" in setting.form else TEXT)
 
 
+def _alert(alert: Alert) -> Schema:
+    limits = {
+        name: TEXT if isinstance(value, str) else {"type": "number", "minimum": 0}
+        for name, value in alert.limits.items()
+    }
+    severity = choice("critical", "warning", "info")
+    return group(enabled=SWITCH, severity=severity, **{"for": DURATION}, limits=group(**limits))
+
+
 def schema() -> Schema:
     """The whole schema, in the draft that all versions of Helm understand."""
     values = group(
@@ -88,6 +98,29 @@ def schema() -> Schema:
             relabelings=OBJECTS,
             metricRelabelings=OBJECTS,
             limits=OBJECT,
+        ),
+        prometheusRule=group(
+            enabled=SWITCH,
+            namespace=TEXT,
+            labels=WORDS,
+            annotations=WORDS,
+            ruleLabels=WORDS,
+            runbookUrl=TEXT,
+            grafanaUrl=TEXT,
+            alerts=group(**{alert.name: _alert(alert) for alert in ALERTS}),
+        ),
+        dashboards=group(
+            enabled=SWITCH,
+            namespace=TEXT,
+            labels=WORDS,
+            annotations=WORDS,
+            folder=TEXT,
+            grafanaOperator=group(
+                enabled=SWITCH,
+                instanceSelector=OBJECT,
+                allowCrossNamespaceImport=SWITCH,
+                resyncPeriod=DURATION,
+            ),
         ),
         service=group(
             type=choice("ClusterIP", "NodePort", "LoadBalancer"),

@@ -15,6 +15,7 @@ from exporter.metrics.families import (
     metric_type,
 )
 from exporter.metrics.own import OwnCollector, Vitals
+from exporter.vitals import KubeletVitals
 
 _INTRODUCTION = """\
 # Metrics
@@ -45,7 +46,7 @@ def labels_of(family: Family) -> tuple[str, ...]:
 def _account(family: CounterFamily | HistogramFamily) -> tuple[str, ...]:
     if isinstance(family, CounterFamily):
         return SCOPES[family.scope]
-    return SCOPES["workload" if family.level == "workload" else "namespace"]
+    return () if family.level == "off" else SCOPES[family.level]
 
 
 def _part(title: str, families: tuple[Family, ...]) -> Iterator[str]:
@@ -66,7 +67,7 @@ def _own() -> Iterator[str]:
     yield "## The exporter itself\n"
     yield "| family | type | meaning |"
     yield "|---|---|---|"
-    for family in OwnCollector(Vitals()).collect():
+    for family in OwnCollector(Vitals(kubelet=KubeletVitals(enabled=True))).collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         yield f"| `{name}` | {family.type} | {family.documentation} |"
     yield ""

@@ -235,6 +235,11 @@ def agent() -> Object:
     return workload("DaemonSet", "agent", spec(container("main", SLEEP)))
 
 
+def idle() -> Object:
+    """Nothing at all: it is scaled to 0."""
+    return deployment("idle", spec(container("main", SLEEP)))
+
+
 def evicted() -> Object:
     """One disruption{EvictionByEvictionAPI}."""
     return deployment("evicted", spec(container("main", SLEEP)))
@@ -330,7 +335,7 @@ def config_talker() -> Object:
 
 SCENARIOS = (
     crasher, completer, oom, hang, polite, slow_start, bad_init, sidecar, bad_command, hook, rule, sandboxed,
-    guarded, resized, together, orphan, rolled, scaled, gone, db, retry, web, flapper, agent, evicted, hoarder,
+    guarded, resized, together, orphan, rolled, scaled, gone, db, retry, web, flapper, agent, idle, evicted, hoarder,
     deadline, stubborn, slow_stop, cheap, forced, gated,
     unschedulable, unpullable, train, bad_job, tick, talker, config_talker,
 )  # fmt: skip

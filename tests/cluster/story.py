@@ -16,11 +16,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.cluster import scenarios
 from tests.cluster.api import Object, RefusedError, path_of, wait_until
 from tests.cluster.exporter_process import Exporter
+from tests.cluster.image import ROOT
 from tests.cluster.node import Node
+from tests.cluster.prometheus import Prometheus
 from tests.cluster.release import Release
 from tests.cluster.scrape import TEXT, Scrape
 from tests.cluster.truth import Instance, Recorder, Starts, Truth, restart_counts
 
+SCRAPE, BIRTH_HOLD = 5, 12
+"""Seconds: how often the installed exporter is scraped, and how long its new series stay at 0."""
 QUIET = 13
 """Seconds without any start after which nothing more is to come: the longest back-off is 10."""
 PODS = f"/api/v1/namespaces/{scenarios.NAMESPACE}/pods"
@@ -87,15 +91,20 @@ class Story:
         exact = ("--kubelet.probes", "--kubelet.insecure-skip-verify", "--kubelet.interval=2s")
         self.exact = Exporter(folder, node.kubeconfig(), *flags, *exact, name="exact-exporter")
         self.deployed = Release(node, folder, "pod-exporter-story")
+        self._folder = folder
+        self.prometheus: Prometheus | None = None
         self.outcome = Outcome()
-        self.began = 0.0
+        self.began = self.told_from = 0.0
 
     def tell(self) -> Outcome:
         self.node.create_namespace(scenarios.NAMESPACE)
         self.recorder.start()
         self.deployed.create_namespace()
-        self.deployed.install()
+        self.deployed.install(f"--set=settings.ledger.birth_hold={BIRTH_HOLD}s")
         self.deployed.settled()
+        rules = sorted((ROOT / "alerts").glob("*.yaml"))
+        self.prometheus = Prometheus(self._folder, self.deployed.address, interval=f"{SCRAPE}s", rules=rules)
+        self.prometheus.daemon.start()
         self.exporter.start().wait_ready()
         self.exact.start().wait_ready()
         self._create_all()
@@ -115,6 +124,8 @@ class Story:
 
     def close(self) -> None:
         self.recorder.stop()
+        if self.prometheus:
+            self.prometheus.daemon.stop()
         self.late.stop()
         self.exact.stop()
         self.exporter.stop()
@@ -123,7 +134,7 @@ class Story:
         time.sleep(max(0.0, self.began + second - time.monotonic()))
 
     def _create_all(self) -> None:
-        self.began = time.monotonic()
+        self.began, self.told_from = time.monotonic(), time.time()
         self.node.has(scenarios.GIZMO, 1)
         for obj in (*scenarios.PRIORITIES, *scenarios.all_objects(self.node.truth)):
             self.api.create(obj)
@@ -133,6 +144,7 @@ class Story:
         for name in ("web", "rolled"):
             self.api.patch(self._deployment(name), {"spec": restarted})
         self.api.patch(self._deployment("scaled"), {"spec": {"replicas": 1}})
+        self.api.patch(self._deployment("idle"), {"spec": {"replicas": 0}})
         self.api.delete(self._deployment("gone"))
         self.api.delete(f"{PODS}/db-0")
         self.api.delete(f"{PODS}/stubborn")

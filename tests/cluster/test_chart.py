@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +14,13 @@ import yaml
 from exporter.settings import load
 from tests.cluster.api import Object
 from tests.cluster.helm import CHART, MAJORS, Helm, HelmError, of, settings_of
+from tests.cluster.image import ROOT
 
 pytestmark = pytest.mark.cluster
 VERSIONS = [f"1.{minor}" for minor in range(27, 38)]
 VALUES = sorted(CHART.glob("ci/*-values.yaml"))
-OPERATOR = "monitoring.coreos.com/v1"
+OPERATORS = ("monitoring.coreos.com/v1", "grafana.integreatly.org/v1beta1")
+"""Whose definitions Kubernetes does not have; test_release.py checks the first against the operator's own."""
 NAMESPACES = CHART / "ci" / "namespaces-values.yaml"
 EVERYTHING = CHART / "ci" / "everything-values.yaml"
 
@@ -35,7 +38,7 @@ def test_lint_finds_nothing(helm: Helm, values: Path) -> None:
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 def test_every_manifest_is_valid_in_every_version_of_kubernetes(helm: Helm, values: Path) -> None:
     manifests = helm.template(f"--values={values}")
-    checked = [one for one in manifests if one["apiVersion"] != OPERATOR]
+    checked = [one for one in manifests if one["apiVersion"] not in OPERATORS]
     for version in VERSIONS:
         for manifest in checked:
             kubernetes_validate.validate(manifest, version, strict=True)
@@ -74,6 +77,10 @@ BAD = {
     "--set=settings.ledger.retention=soon": "retention",
     "--set=settings.kube.namespaces=shop": "namespaces",
     "--set=tolerations.key=x": "tolerations",
+    "--set=prometheusRule.alerts.PodDown.enabled=false": "PodDown",
+    "--set=prometheusRule.alerts.PodEvicted.severity=page": "severity",
+    "--set=prometheusRule.alerts.PodEvicted.limits.kills=1": "kills",
+    "--set=dashboards.enabled=true,dashboards.grafanaOperator.enabled=true": "instanceSelector",
     "--set=serviceMonitor.enable=true": "enable",
     "--set=extraArgs[0]=log.level=debug": "extraArgs",
 }
@@ -207,3 +214,64 @@ def test_a_network_policy_lets_scrapes_in_and_dns_and_the_api_out(helm: Helm) ->
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert [port["port"] for rule in policy["ingress"] for port in rule["ports"]] == ["metrics"]
     assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 6443}
+
+
+RULE = "--set=prometheusRule.enabled=true"
+
+
+def alerts_of(manifests: list[Object]) -> dict[str, Object]:
+    groups = of(manifests, "PrometheusRule")["spec"]["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def test_by_default_the_chart_has_the_alerts_of_the_plain_files(helm: Helm) -> None:
+    plain = [yaml.safe_load(path.read_text()) for path in sorted(ROOT.glob("alerts/*.yaml"))]
+    made = of(helm.template(RULE), "PrometheusRule")["spec"]["groups"]
+    assert sorted(made, key=lambda group: group["name"]) == [group for one in plain for group in one["groups"]]
+
+
+def test_single_alerts_can_be_changed_and_switched_off(helm: Helm) -> None:
+    changes = {
+        "PodEvicted.enabled": "false",
+        "PodStartupStuck.limits.seconds": "60",
+        "PodContainerOOMKilled.severity": "critical",
+        "PodContainerOOMKilled.for": "5m",
+    }
+    made = alerts_of(helm.template(RULE, *(f"--set=prometheusRule.alerts.{key}={new}" for key, new in changes.items())))
+    plain = alerts_of(helm.template(RULE))
+    assert plain.keys() - made.keys() == {"PodEvicted"}
+    assert made["PodStartupStuck"]["expr"] == plain["PodStartupStuck"]["expr"].replace("1800", "60")
+    assert made["PodContainerOOMKilled"]["labels"] == {"severity": "critical"}
+    assert made["PodContainerOOMKilled"]["for"] == "5m"
+    untouched = plain.keys() - {"PodEvicted", "PodStartupStuck", "PodContainerOOMKilled"}
+    assert all(made[name] == plain[name] for name in untouched)
+
+
+def test_alerts_lead_to_your_runbooks_and_your_grafana(helm: Helm) -> None:
+    made = alerts_of(helm.template(f"--values={EVERYTHING}"))["PodStartupStuck"]
+    assert made["annotations"]["runbook_url"] == "https://runbooks.example.com/pods/PodStartupStuck.md"
+    assert made["annotations"]["dashboard_url"].startswith("https://grafana.example.com/d/pod-exporter-workload?")
+    assert made["labels"] == {"severity": "warning", "team": "platform"}
+
+
+def test_each_dashboard_is_a_config_map_for_the_sidecar(helm: Helm) -> None:
+    maps = [
+        one
+        for one in helm.template("--set=dashboards.enabled=true,dashboards.folder=Pods")
+        if one["kind"] == "ConfigMap"
+    ]
+    files = {name: text for one in maps for name, text in one["data"].items() if name.endswith(".json")}
+    assert {name: json.loads(text) for name, text in files.items()} == {
+        path.name: json.loads(path.read_text()) for path in ROOT.glob("dashboards/*.json")
+    }
+    boards = [one["metadata"] for one in maps if "config.yaml" not in one["data"]]
+    assert all(one["labels"]["grafana_dashboard"] == "1" for one in boards)
+    assert {one["annotations"]["grafana_folder"] for one in boards} == {"Pods"}
+
+
+def test_the_grafana_operator_gets_a_resource_for_each_dashboard(helm: Helm) -> None:
+    manifests = helm.template(f"--values={EVERYTHING}")
+    maps = {one["metadata"]["name"]: one.get("data", {}) for one in manifests if one["kind"] == "ConfigMap"}
+    boards = [one["spec"] for one in manifests if one["kind"] == "GrafanaDashboard"]
+    assert len(boards) == 7
+    assert all(board["configMapRef"]["key"] in maps[board["configMapRef"]["name"]] for board in boards)

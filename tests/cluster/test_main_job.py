@@ -17,8 +17,9 @@ from tests.cluster.api import Object
 from tests.cluster.node import Node
 from tests.cluster.scenarios import NAMESPACE, NEVER_RUNS, REASONS
 from tests.cluster.scrape import OPENMETRICS, TEXT, Scrape
-from tests.cluster.story import Outcome, Story
+from tests.cluster.story import BIRTH_HOLD, SCRAPE, Outcome, Story
 from tests.cluster.truth import Key, Truth, Workload, workload_of
+from tools.alerts import ALERTS
 
 pytestmark = pytest.mark.cluster
 RESTARTS = "pod_container_restarts_total"
@@ -359,3 +360,66 @@ def test_sigterm_ends_the_exporter_within_five_seconds(story: Story) -> None:
     code, seconds = story.exporter.stop()
     assert code == 0
     assert seconds < 5
+
+
+TOLERANCE = 3
+"""Seconds for the clocks: kubelet, exporter and Prometheus each cut theirs."""
+
+
+def logged(story: Story, workload: str, message: str, **more: str) -> list[float]:
+    """When the exporter beside the installed one observed that."""
+    lines = map(json.loads, story.exporter.log.read_text().splitlines())
+    return [
+        line["at"]
+        for line in lines
+        if line["message"] == message and line.get("pod.workload.name") == workload and more.items() <= line.items()
+    ]
+
+
+def first_true(story: Story, query: str, workload: str) -> float:
+    """When Prometheus, which scrapes the installed exporter, first found the expression true of that workload."""
+    assert story.prometheus is not None
+    results = story.prometheus.range(query, story.told_from, story.told_from + 420)
+    times = [one["values"][0][0] for one in results if one["metric"].get("workload") == workload]
+    assert times, f"never true of {workload}"
+    first: float = min(times)
+    return first
+
+
+ALERTED = [
+    # alert, workload, which of which observations it is about, whether counted by a series that is born then
+    ("PodContainerOOMKilled", "oom", "ContainerTerminated", {"reason": "OOMKilled"}, 0, True),
+    ("PodContainerCrashLooping", "crasher", "CrashLoopBegan", {}, 0, False),
+    ("PodImagePullFailing", "nopull", "ContainerWaiting", {}, 0, False),
+    ("PodProbeKills", "hang", "ContainerRestarted", {"reason": "LivenessProbe"}, 1, True),
+]
+
+
+@pytest.mark.parametrize(("name", "workload", "message", "more", "which", "born"), ALERTED, ids=[a[0] for a in ALERTED])
+def test_an_alert_turns_true_within_birth_hold_and_two_scrapes(
+    story: Story, outcome: Outcome, report: list[str], name: str, workload: str, message: str, more: dict[str, str],
+    which: int, *, born: bool,
+) -> None:  # fmt: skip
+    alert = next(alert for alert in ALERTS if alert.name == name)
+    happened = sorted(logged(story, workload, message, **more))[which]
+    delay = first_true(story, alert.query(), workload) - happened
+    report.append(f"{name} was true {delay:.1f} s after it happened, scraped every {SCRAPE} s")
+    assert delay <= (BIRTH_HOLD if born else 0) + 2 * SCRAPE + TOLERANCE
+
+
+def test_a_stuck_start_is_told_within_two_scrapes_of_its_limit(story: Story, outcome: Outcome) -> None:
+    alert = next(alert for alert in ALERTS if alert.name == "PodStartupStuck")
+    query = alert.query({"seconds": 60, "initSeconds": 7200})
+    [since] = [
+        sample.value
+        for sample in outcome.deployed.select("pod_workload_starting_since_timestamp_seconds", workload="config-talker")
+    ]
+    assert first_true(story, query, "config-talker") - since <= 60 + 2 * SCRAPE + TOLERANCE
+
+
+def test_rollouts_finished_jobs_and_workloads_scaled_to_0_raise_no_alert(story: Story, outcome: Outcome) -> None:
+    assert story.prometheus is not None
+    raised = story.prometheus.range("ALERTS", story.told_from, story.told_from + 420, step=5)
+    named = {(one["metric"].get("workload"), one["metric"]["alertname"]) for one in raised}
+    assert {workload for workload, _ in named} >= {"crasher", "oom", "nopull", "hang"}
+    assert {pair for pair in named if pair[0] in ("web", "train", "idle", "agent", "tick")} == set()

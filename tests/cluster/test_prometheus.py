@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
-from urllib.request import urlopen
 
 import pytest
 
 from tests.cluster.api import wait_until
-from tests.cluster.daemon import Daemon, free_port
 from tests.cluster.exporter_process import Exporter
 from tests.cluster.node import Node
+from tests.cluster.prometheus import Prometheus
 from tests.cluster.scenarios import container, deployment, spec
 
 pytestmark = pytest.mark.cluster
 NAMESPACE = "scraped"
-CONFIG = """\
-global: {{scrape_interval: 1s}}
-scrape_configs:
-  - job_name: pod-exporter
-    honor_labels: true
-    static_configs: [{{targets: ["{target}"], labels: {{namespace: monitoring, pod: pod-exporter-0}}}}]
-    metric_relabel_configs: []
-"""
-
-
-class Prometheus:
-    """Prometheus with one target."""
-
-    def __init__(self, folder: Path, target: str) -> None:
-        config = folder / "prometheus.yml"
-        config.write_text(CONFIG.format(target=target))
-        self.port = free_port()
-        flags = [f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", "--log.level=warn"]
-        flags.append(f"--web.listen-address=127.0.0.1:{self.port}")
-        self.daemon = Daemon(["/usr/bin/prometheus", *flags], folder / "prometheus.log")
-
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        url = f"http://127.0.0.1:{self.port}/api/v1/query?query={quote(expression)}"
-        with urlopen(url, timeout=10) as response:
-            answer = json.load(response)
-        result: list[dict[str, Any]] = answer["data"]["result"]
-        return result
-
-    def value(self, expression: str) -> float | None:
-        """The value of the only result, None if there is none yet."""
-        result = self.query(expression)
-        return float(result[0]["value"][1]) if result else None
-
-    def own_metric(self, name: str) -> float:
-        with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as response:
-            lines = response.read().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 
 @pytest.fixture(scope="module")

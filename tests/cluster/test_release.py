@@ -18,9 +18,9 @@ from tests.cluster.exporter_process import Exporter
 from tests.cluster.helm import Helm, of
 from tests.cluster.image import Sources
 from tests.cluster.node import Node, StartNode
+from tests.cluster.prometheus import Prometheus
 from tests.cluster.release import Release, create_operator_resources
 from tests.cluster.scenarios import SLEEP, container, pod, spec
-from tests.cluster.test_prometheus import Prometheus
 
 pytestmark = pytest.mark.cluster
 
@@ -30,7 +30,7 @@ def release(node: Node, folder: Path) -> Release:
     create_operator_resources(node)
     release = Release(node, folder)
     release.create_namespace()
-    release.install("--set=serviceMonitor.enabled=true")
+    release.install("--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboards.enabled=true")
     release.settled()
     return release
 
@@ -68,14 +68,17 @@ def test_a_real_prometheus_scrapes_it_through_its_service(release: Release, fold
         wait_until(lambda: prometheus.value(query) == 1, "Prometheus knows the exporter's own pod", 30)
 
 
-def test_the_service_monitor_is_what_the_operator_defines(node: Node, release: Release, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "part"), [("ServiceMonitor", "endpoints"), ("PrometheusRule", "groups")])
+def test_what_the_operator_reads_is_as_it_defines_it(
+    node: Node, release: Release, tmp_path: Path, kind: str, part: str
+) -> None:
     everything = Helm("4", tmp_path).template("--values=charts/pod-exporter/ci/everything-values.yaml")
-    monitor = of(everything, "ServiceMonitor")
-    monitor["metadata"]["namespace"] = release.namespace
-    node.api.check(monitor)
-    monitor["spec"]["endpoints"][0]["honorLabel"] = True
-    with pytest.raises(RefusedError, match="honorLabel"):
-        node.api.check(monitor)
+    made = of(everything, kind)
+    made["metadata"]["namespace"] = release.namespace
+    node.api.check(made)
+    made["spec"][part][0]["mistaken"] = True
+    with pytest.raises(RefusedError, match="mistaken"):
+        node.api.check(made)
 
 
 def test_sigterm_ends_it_in_order(node: Node, release: Release) -> None:

@@ -1,0 +1,60 @@
+"""A real Prometheus with one target, scraped as the docs say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+from tests.cluster.daemon import Daemon, free_port
+
+PROGRAM = "/usr/bin/prometheus"
+CONFIG = """\
+global: {{scrape_interval: {interval}, evaluation_interval: {interval}}}
+rule_files: {rules}
+scrape_configs:
+  - job_name: pod-exporter
+    honor_labels: true
+    static_configs: [{{targets: ["{target}"], labels: {{namespace: monitoring, pod: pod-exporter-0}}}}]
+    metric_relabel_configs: []
+"""
+Result = dict[str, Any]
+
+
+class Prometheus:
+    """Started and ended by its `daemon`."""
+
+    def __init__(self, folder: Path, target: str, *, interval: str = "1s", rules: Sequence[Path] = ()) -> None:
+        config = folder / "prometheus.yml"
+        files = json.dumps([str(path) for path in rules])
+        config.write_text(CONFIG.format(target=target, interval=interval, rules=files))
+        self.port = free_port()
+        flags = [f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", "--log.level=warn"]
+        flags.append(f"--web.listen-address=127.0.0.1:{self.port}")
+        self.daemon = Daemon([PROGRAM, *flags], folder / "prometheus.log")
+
+    def query(self, expression: str) -> list[Result]:
+        return self._ask("query", query=expression)
+
+    def range(self, expression: str, start: float, end: float, step: int = 1) -> list[Result]:
+        """Every series with its values at each step; times in Unix seconds."""
+        return self._ask("query_range", query=expression, start=str(start), end=str(end), step=str(step))
+
+    def value(self, expression: str) -> float | None:
+        """The value of the only result, None if there is none yet."""
+        result = self.query(expression)
+        return float(result[0]["value"][1]) if result else None
+
+    def own_metric(self, name: str) -> float:
+        with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as response:
+            lines = response.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+
+    def _ask(self, what: str, **parameters: str) -> list[Result]:
+        url = f"http://127.0.0.1:{self.port}/api/v1/{what}?{urlencode(parameters)}"
+        with urlopen(url, timeout=30) as response:
+            result: list[Result] = json.load(response)["data"]["result"]
+        return result

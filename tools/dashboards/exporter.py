@@ -1,0 +1,224 @@
+"""The exporter itself: is it up to date, what bounds the truth of its counts, what does it cost."""
+
+from tools.dashboards.grafana import (
+    BAD,
+    NEUTRAL,
+    ORANGE,
+    RED,
+    Dashboard,
+    Query,
+    Row,
+    bars,
+    lines,
+    stat,
+    steps,
+    table,
+)
+
+OWN = "pod_exporter"
+
+DASHBOARD = Dashboard(
+    "pod-exporter-exporter",
+    "Pods / Exporter",
+    "The exporter itself: is it up to date, what bounds the truth of its counts, and what does it cost.",
+    ("job", "cluster", "instance"),
+    (
+        Row(
+            "Up to date",
+            (
+                stat(
+                    "Watches out of sync",
+                    "count(min by (cluster, instance, resource) (pod_exporter_synced{$S}) == 0) or vector(0)",
+                    "Resources of which the exporter has not seen a complete list. More than 0: see its log; often a missing right.",
+                    thresholds=BAD,
+                ),
+                stat(
+                    "Longest silence",
+                    "max(time() - max by (cluster, instance, resource) (pod_exporter_watch_last_contact_timestamp_seconds{$S}))",
+                    "Since the API server was last heard of. Up to ten minutes are normal in a quiet cluster.",
+                    unit="s",
+                    thresholds=steps((600, ORANGE), (900, RED)),
+                ),
+                stat(
+                    "Pods", 'sum(pod_exporter_objects{$S, resource="pods"})', "Pods that it knows.", thresholds=NEUTRAL
+                ),
+                stat(
+                    "Workloads",
+                    "sum(pod_exporter_workloads{$S})",
+                    "Workloads that it keeps accounts of.",
+                    thresholds=NEUTRAL,
+                ),
+                stat(
+                    "Faults",
+                    "round(sum(increase(pod_exporter_faults_total{$S}[$__range]))) or vector(0)",
+                    "Objects that could not be handled in the chosen time; their old state was kept. Please report what the log says.",
+                    thresholds=BAD,
+                ),
+                table(
+                    "Version",
+                    "max by (cluster, instance, version, python) (pod_exporter_build_info{$S})",
+                    "What runs, and on which Python.",
+                    width=4,
+                    height=4,
+                ),
+                lines(
+                    "Silence by watch",
+                    "time() - max by (cluster, instance, resource) (pod_exporter_watch_last_contact_timestamp_seconds{$S})",
+                    "A line that only climbs is a watch that hangs.",
+                    "{{resource}}",
+                    unit="s",
+                ),
+                lines(
+                    "Delay, 99 %",
+                    "histogram_quantile(0.99, sum by (resource, le) (rate(pod_exporter_event_delay_seconds_bucket{$S}[$__rate_interval])))",
+                    "From what happened to its arrival here. API times are whole seconds, so 2 s are none.",
+                    "{{resource}}",
+                    unit="s",
+                ),
+                lines(
+                    "Lines of the watches",
+                    "sum by (resource, event) (rate(pod_exporter_watch_events_total{$S}[$__rate_interval]))",
+                    "What the API server sends.",
+                    "{{resource}} {{event}}",
+                    unit="cps",
+                ),
+                lines(
+                    "Observations",
+                    "sum by (kind) (rate(pod_exporter_observations_total{$S}[$__rate_interval]))",
+                    "What the exporter made of them.",
+                    "{{kind}}",
+                    unit="cps",
+                ),
+                bars(
+                    "Watches begun anew",
+                    "sum by (resource, reason) (increase(pod_exporter_watch_restarts_total{$S}[$__rate_interval]))",
+                    "end is normal, every five to ten minutes. connection, server, silence: the way to the API server is bad.",
+                    "{{resource}} {{reason}}",
+                ),
+                bars(
+                    "Lists anew",
+                    "sum by (resource, reason) (increase(pod_exporter_relists_total{$S}[$__rate_interval]))",
+                    "What happened before such a list is known by its outcome only.",
+                    "{{resource}} {{reason}}",
+                ),
+            ),
+        ),
+        Row(
+            "What bounds the truth",
+            (
+                table(
+                    "In the chosen time",
+                    (
+                        Query(
+                            "sum(increase(pod_exporter_unobserved_restarts_total{$S}[$__range]))",
+                            name="Restarts without a trace",
+                        ),
+                        Query(
+                            "sum(increase(pod_exporter_unobserved_deletions_total{$S}[$__range]))",
+                            name="Deletions seen late",
+                        ),
+                        Query(
+                            "sum(increase(pod_exporter_restart_count_resets_total{$S}[$__range]))",
+                            name="Restart counts set back",
+                        ),
+                        Query(
+                            "sum(increase(pod_exporter_decode_errors_total{$S}[$__range]))", name="Objects unreadable"
+                        ),
+                        Query(
+                            "sum(increase(pod_exporter_unmatched_events_total{$S}[$__range]))",
+                            name="Events without a pod",
+                        ),
+                    ),
+                    "Each is a loss that was counted. Zeros: the counts are exact. docs/exactness.md says what each means.",
+                    width=24,
+                    height=4,
+                ),
+                bars(
+                    "Causes inferred",
+                    "sum by (cause) (increase(pod_exporter_inferred_causes_total{$S}[$__rate_interval]))",
+                    "Restarts whose cause was read from the path of the status, because no Event told it.",
+                    "{{cause}}",
+                ),
+                table(
+                    "Durations cut to 0",
+                    "topk(10, sum by (family) (increase(pod_exporter_clamped_durations_total{$S}[$__range])))",
+                    "Times that ran backwards: clocks of nodes differ.",
+                    column="Durations",
+                    width=6,
+                ),
+                table(
+                    "Label values folded into other",
+                    "topk(10, sum by (family, label) (increase(pod_exporter_label_overflow_total{$S}[$__range])))",
+                    "Limits that keep series few were reached.",
+                    column="Values",
+                    width=6,
+                ),
+                lines(
+                    "Kubelets read",
+                    "sum by (result) (rate(pod_exporter_kubelet_reads_total{$S}[$__rate_interval]))",
+                    "Empty without --kubelet.probes. Anything but ok: these nodes' probe failures are lower bounds.",
+                    "{{result}}",
+                    unit="cps",
+                ),
+                lines(
+                    "Kubelets that answer, probes filled up",
+                    (
+                        Query("sum(pod_exporter_kubelets_answering{$S})", "kubelets answering"),
+                        Query(
+                            "sum(increase(pod_exporter_probe_fills_total{$S}[$__rate_interval]))",
+                            "failures filled up by kills",
+                        ),
+                    ),
+                    "Empty without --kubelet.probes.",
+                ),
+            ),
+        ),
+        Row(
+            "What it costs",
+            (
+                lines(
+                    "Series by tier",
+                    "sum by (tier) (pod_exporter_series{$S})",
+                    "rows: per pod; ledger: per workload. --pods and --metrics.drop make them fewer.",
+                    "{{tier}}",
+                    stacked=True,
+                ),
+                lines(
+                    "Scrape and loop",
+                    (
+                        Query("max by (instance) (pod_exporter_scrape_duration_seconds{$S})", "scrape {{instance}}"),
+                        Query("max by (instance) (pod_exporter_loop_lag_seconds{$S})", "loop lag {{instance}}"),
+                    ),
+                    "Time of the last scrape, and how late the loop turns. Lag of seconds: too little CPU.",
+                    unit="s",
+                ),
+                lines(
+                    "Bytes of a scrape",
+                    "max by (instance) (pod_exporter_scrape_bytes{$S})",
+                    "As sent, usually compressed.",
+                    "{{instance}}",
+                    unit="bytes",
+                ),
+                lines(
+                    "Memory per pod",
+                    'max by (instance) (process_resident_memory_bytes{$S}) / on (instance) sum by (instance) (pod_exporter_objects{$S, resource="pods"})',
+                    "Falls towards 8 KiB in large clusters; steady growth is a leak.",
+                    "{{instance}}",
+                    unit="bytes",
+                ),
+                lines(
+                    "CPU",
+                    "sum by (instance) (rate(process_cpu_seconds_total{$S}[$__rate_interval]))",
+                    "Cores in use; one is the most.",
+                    "{{instance}}",
+                ),
+                bars(
+                    "Requests turned away",
+                    "sum by (reason) (increase(pod_exporter_http_rejected_total{$S}[$__rate_interval]))",
+                    "Scrapes too many at once, or clients too slow.",
+                    "{{reason}}",
+                ),
+            ),
+        ),
+    ),
+)
