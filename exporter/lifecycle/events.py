@@ -134,6 +134,7 @@ def _grown(record: Record, notice: Notice, since: float, *, baseline: bool) -> t
 
     An Event that begins after our watch did counts in full; in the first list, an older one is the base; later, an
     older one counts once: how much of it was before, nobody knows. So does one that was forgotten for others.
+    API times are whole seconds: in the first list, what began in the second in which our watch did is the base too.
     """
     known = next((h for h in record.heard if h.name == notice.key), None)
     count = notice.count
@@ -145,7 +146,8 @@ def _grown(record: Record, notice: Notice, since: float, *, baseline: bool) -> t
     kept = (*record.heard, Heard(notice.key, count, notice.began))
     forgotten = max([record.forgotten, *(h.began for h in kept[:-MOST])])
     old = 0 if baseline else 1
-    grown = count if notice.began >= since - SLACK and notice.began > record.forgotten else old
+    news = notice.began > since if baseline else notice.began >= since - SLACK
+    grown = count if news and notice.began > record.forgotten else old
     return replace(record, heard=kept[-MOST:], forgotten=forgotten), grown
 
 

@@ -111,6 +111,13 @@ def test_an_event_that_began_after_the_pods_were_listed_counts_even_in_the_first
     assert counts(watching().hear(unhealthy(count=2, began=1), listed=True)) == [2]
 
 
+def test_what_began_just_before_us_or_in_our_first_second_is_no_news_in_the_first_list() -> None:
+    """The server's Date and an Event's times are whole seconds: which came first is not known, so it is not counted."""
+    witness = watching()
+    assert counts(witness.hear(unhealthy(count=2, began=0), listed=True)) == []
+    assert counts(witness.hear(unhealthy(count=2, began=-1, name="web-0.2"), listed=True)) == []
+
+
 def test_a_relist_tells_nothing_twice() -> None:
     witness = watching()
     witness.hear(unhealthy(count=4))
