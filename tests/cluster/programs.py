@@ -1,4 +1,4 @@
-"""What the chart's tests need of Go modules, once per machine: `python -m tests.cluster.programs`."""
+"""Helm, the operator's definitions and a Prometheus 3, once per machine: `python -m tests.cluster.programs`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.cluster import debian
 from tests.cluster.build import LOCAL_GO, BuildError, cache_folder, find_go, say
 
 HELM = {"3": "helm.sh/helm/v3/cmd/helm@v3.21.4", "4": "helm.sh/helm/v4/cmd/helm@v4.2.4"}
@@ -60,5 +61,6 @@ def _copy_crds(go: str) -> None:
 if __name__ == "__main__":
     try:
         fetch()
+        debian.fetch()
     except BuildError as error:
         sys.exit(f"tests/cluster: {error}")

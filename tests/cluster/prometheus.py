@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from tests.cluster.daemon import Daemon, free_port
+from tests.cluster.debian import prometheus3
 
-PROGRAM = "/usr/bin/prometheus"
+PROGRAMS = {"2": Path("/usr/bin/prometheus"), "3": prometheus3()}
+"""By major version; what Debian's stable release has, and what follows it."""
 CONFIG = """\
 global: {{scrape_interval: {interval}, evaluation_interval: {interval}}}
 rule_files: {rules}
@@ -27,14 +29,16 @@ Result = dict[str, Any]
 class Prometheus:
     """Started and ended by its `daemon`."""
 
-    def __init__(self, folder: Path, target: str, *, interval: str = "1s", rules: Sequence[Path] = ()) -> None:
-        config = folder / "prometheus.yml"
+    def __init__(
+        self, folder: Path, target: str, *, interval: str = "1s", rules: Sequence[Path] = (), major: str = "2"
+    ) -> None:
+        config = folder / f"prometheus-{major}.yml"
         files = json.dumps([str(path) for path in rules])
         config.write_text(CONFIG.format(target=target, interval=interval, rules=files))
         self.port = free_port()
-        flags = [f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", "--log.level=warn"]
+        flags = [f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb-{major}", "--log.level=warn"]
         flags.append(f"--web.listen-address=127.0.0.1:{self.port}")
-        self.daemon = Daemon([PROGRAM, *flags], folder / "prometheus.log")
+        self.daemon = Daemon([str(PROGRAMS[major]), *flags], folder / f"prometheus-{major}.log")
 
     def query(self, expression: str) -> list[Result]:
         return self._ask("query", query=expression)
@@ -47,6 +51,11 @@ class Prometheus:
         """The value of the only result, None if there is none yet."""
         result = self.query(expression)
         return float(result[0]["value"][1]) if result else None
+
+    def version(self) -> str:
+        with urlopen(f"http://127.0.0.1:{self.port}/api/v1/status/buildinfo", timeout=30) as response:
+            version: str = json.load(response)["data"]["version"]
+        return version
 
     def own_metric(self, name: str) -> float:
         with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as response:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
 
 from tests.cluster.api import wait_until
 from tests.cluster.daemon import Daemon, free_port
-from tests.cluster.prometheus import Prometheus
+from tests.cluster.prometheus import PROGRAMS, Prometheus
 from tests.promql import selector_texts, selectors, substituted
 from tests.test_dashboards import panels
 from tools.alerts import ALERTS, Alert
@@ -37,15 +37,27 @@ PANELS = [
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Prometheus]]:
     folder, port = tmp_path_factory.mktemp("demo"), free_port()
     command = [sys.executable, "-m", "exporter", "demo", f"--web.listen-address=127.0.0.1:{port}"]
     demo = Daemon([*command, "--ledger.birth-hold=3s"], folder / "demo.log", {"PATH": "/usr/bin:/bin"})
-    prometheus = Prometheus(folder, f"127.0.0.1:{port}")
-    with closing(demo.start()), closing(prometheus.daemon.start()):
-        wait_until(lambda: prometheus.value("up") == 1, "the demo is scraped", 60)
+    both = {major: Prometheus(folder, f"127.0.0.1:{port}", major=major) for major in PROGRAMS}
+    with closing(demo.start()), ExitStack() as started:
+        for prometheus in both.values():
+            started.enter_context(closing(prometheus.daemon.start()))
+        for prometheus in both.values():
+            wait_until(lambda it=prometheus: it.value("up") == 1, "the demo is scraped", 60)  # type: ignore[misc]
         time.sleep(TOLD)
-        yield prometheus
+        yield both
+
+
+@pytest.fixture(params=PROGRAMS)
+def prometheus(both: dict[str, Prometheus], request: pytest.FixtureRequest) -> Prometheus:
+    return both[request.param]
+
+
+def test_there_is_a_prometheus_of_each_major_version(both: dict[str, Prometheus]) -> None:
+    assert {prometheus.version().partition(".")[0] for prometheus in both.values()} == both.keys() == {"2", "3"}
 
 
 @pytest.mark.parametrize(

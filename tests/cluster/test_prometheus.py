@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.api import wait_until
 from tests.cluster.exporter_process import Exporter
 from tests.cluster.node import Node
-from tests.cluster.prometheus import Prometheus
+from tests.cluster.prometheus import PROGRAMS, Prometheus
 from tests.cluster.scenarios import container, deployment, spec
 
 pytestmark = pytest.mark.cluster
@@ -27,20 +27,20 @@ def exporter(node: Node, folder: Path) -> Iterator[Exporter]:
 
 
 @pytest.fixture(scope="module")
-def prometheus(node: Node, exporter: Exporter, folder: Path) -> Iterator[Prometheus]:
-    prometheus = Prometheus(folder, exporter.address.removeprefix("http://"))
-    with closing(prometheus.daemon.start()):
-        wait_until(lambda: prometheus.value("up"), "Prometheus has scraped", 60)
-        start_pods(node)
-        wait_until(lambda: (prometheus.value(restarts()) or 0) >= 2, "two restarts are in Prometheus", 60)
-        yield prometheus
-
-
-def start_pods(node: Node) -> None:
+def pods(node: Node, exporter: Exporter) -> None:
     main = {**container("main", ""), "command": ["sh", "-c", "sleep 2; exit 3"], "volumeMounts": []}
     crasher = deployment("crasher", {**spec(main), "volumes": []}, replicas=2)
     crasher["metadata"]["namespace"] = NAMESPACE
     node.api.create(crasher)
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def prometheus(exporter: Exporter, pods: None, folder: Path, request: pytest.FixtureRequest) -> Iterator[Prometheus]:
+    prometheus = Prometheus(folder, exporter.address.removeprefix("http://"), major=request.param)
+    with closing(prometheus.daemon.start()):
+        wait_until(lambda: prometheus.value("up"), "Prometheus has scraped", 60)
+        wait_until(lambda: (prometheus.value(restarts()) or 0) >= 2, "two restarts are in Prometheus", 60)
+        yield prometheus
 
 
 def restarts() -> str:
