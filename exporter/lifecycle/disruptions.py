@@ -10,6 +10,9 @@ from exporter.lifecycle.phases import condition
 from exporter.objects import Pod, PodStatus
 
 BY_KUBELET = {"Evicted": "NodePressureEviction", "Preempting": "PreemptionByKubelet", "Terminated": "NodeShutdown"}
+REJECTED = "Pod was rejected: "
+PRESSURE = {"MemoryPressure": "memory", "DiskPressure": "ephemeral-storage", "PIDPressure": "pids"}
+"""What a node is short of that has this condition (kubelet eviction/helpers.go)."""
 _LOW = re.compile(r"The node was low on resource: ([\w.-]+?)\.(?:\s|$)")
 
 
@@ -33,13 +36,20 @@ def _disruption(pod: Pod) -> tuple[str, str] | None:
         return bounded(reason) or "other", _resource(status.message)
     if not failed:
         return None
+    if status.message.startswith(REJECTED):  # a node under pressure gives the reason Evicted, also after its restart
+        return "AdmissionRejected", _short_of(status.message)
     if status.reason == "Evicted":  # without the condition the kubelet enforces a limit of the pod's own
         return "LocalStorageLimit", "ephemeral-storage"
     if status.reason == "DeadlineExceeded":
         return "DeadlineExceeded", ""
-    return ("AdmissionRejected", "") if status.message.startswith("Pod was rejected: ") else None
+    return None
 
 
 def _resource(message: str) -> str:
     match = _LOW.search(message)
     return bounded(match[1]) if match else ""
+
+
+def _short_of(message: str) -> str:
+    """The resource of the first of the node's conditions that a rejection names, "" if it names none."""
+    return next((resource for name, resource in PRESSURE.items() if name in message), "")

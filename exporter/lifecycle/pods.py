@@ -38,6 +38,7 @@ NEIGHBOURS = 5.0
 """Seconds within which other containers of a node losing readiness too make it the node's doing (R7)."""
 LINGER = 300.0
 """Seconds for which a pod that is gone is remembered: what comes late must not make it new again."""
+FAILED = "PodFailed"
 STOPPED_BY = frozenset(("DeadlineExceeded", "Evicted", "Preempting", "Terminated"))
 """status.reason of pods that the kubelet stops by itself (R6)."""
 
@@ -284,7 +285,15 @@ def _deletion_requested(known: float, metadata: Metadata) -> float:
 def _stop(pod: Pod, deletion_requested: float) -> float:
     """R6: from when on ends are the pod's own; the kubelet's own reasons to stop carry no time."""
     reason = pod.status.reason if pod.status else ""
-    return 0.0 if reason in STOPPED_BY else deletion_requested
+    return 0.0 if reason in STOPPED_BY or _failed_by_kubelet(pod) else deletion_requested
+
+
+def _failed_by_kubelet(pod: Pod) -> bool:
+    """R6: Ready says that the pod has failed, before status.reason says why, though its containers never give up."""
+    ready = condition(pod, "Ready")
+    if ready is None or ready.reason != FAILED or pod.spec is None or pod.spec.restart_policy != "Always":
+        return False
+    return all(c.restart_policy is None for c in pod.spec.containers or ())
 
 
 def _grace(pod: Pod) -> float:

@@ -67,8 +67,11 @@ def proxy(kubeconfig_file: Path, ports: Ports) -> dict[str, Any]:
     }
 
 
-def kubelet(state: Path, socket: Path, ports: Ports, max_restart_period: str) -> dict[str, Any]:
-    """A kubelet that runs where it may not lower its own OOM score, has swap, or only cgroup v1."""
+def kubelet(state: Path, socket: Path, ports: Ports, max_restart_period: str, evicts_below: str) -> dict[str, Any]:
+    """A kubelet that runs where it may not lower its own OOM score, has swap, or only cgroup v1.
+
+    `evicts_below`: the memory that must be left on the node.
+    """
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -85,7 +88,8 @@ def kubelet(state: Path, socket: Path, ports: Ports, max_restart_period: str) ->
         "clusterDNS": [NODE_ADDRESS],
         "clusterDomain": "cluster.local",
         "staticPodPath": str(state / "manifests"),
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "evictionHard": {"memory.available": evicts_below, "nodefs.available": "1%", "imagefs.available": "1%"},
+        "evictionPressureTransitionPeriod": "5s",
         "imageGCHighThresholdPercent": 99,
         "crashLoopBackOff": {"maxContainerRestartPeriod": max_restart_period},
     }

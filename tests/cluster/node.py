@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -110,8 +111,9 @@ class Node:
         time.sleep(away)
         self._start_api_server()
 
-    def start_kubelet(self) -> None:
-        config = configs.kubelet(self.folder, self.socket, self.ports, self.max_restart_period)
+    def start_kubelet(self, evicts_below: str = "100Mi") -> None:
+        """`evicts_below`: memory that must be left, of which more than there is puts the node under pressure."""
+        config = configs.kubelet(self.folder, self.socket, self.ports, self.max_restart_period, evicts_below)
         self._start_component(
             "kubelet",
             "kubelet",
@@ -124,9 +126,17 @@ class Node:
 
     def probes(self) -> str:
         """What the kubelet itself has counted of probes since it began."""
+        return self._ask_kubelet("/metrics/probes")
+
+    def available_memory(self) -> int:
+        """Bytes that are left on the node as the kubelet sees it."""
+        available: int = json.loads(self._ask_kubelet("/stats/summary"))["node"]["memory"]["availableBytes"]
+        return available
+
+    def _ask_kubelet(self, path: str) -> str:
         tls = ssl.create_default_context()
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-        url = f"https://{configs.NODE_ADDRESS}:{self.ports.kubelet}/metrics/probes"
+        url = f"https://{configs.NODE_ADDRESS}:{self.ports.kubelet}{path}"
         request = Request(url, headers={"Authorization": "Bearer admin-token"})
         with urlopen(request, context=tls, timeout=10) as response:
             text: str = response.read().decode()

@@ -299,6 +299,31 @@ def unpullable() -> Object:
     return deployment("nopull", spec({"name": "main", "image": "127.0.0.1:9/none:1"}))
 
 
+def no_secret() -> Object:
+    """Waits for ever: the secret of its environment does not exist."""
+    key = {"secretKeyRef": {"name": "absent", "key": "api-key"}}
+    main = container("main", SLEEP)
+    main["env"].append({"name": "API_KEY", "valueFrom": key})
+    return pod("no-secret", spec(main))
+
+
+def nginx_pod() -> Object:
+    """A bare pod with one container: nothing will make it again."""
+    serve = "mkdir /tmp/w; echo ok > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"
+    probe = {"httpGet": {"path": "/index.html", "port": 80}, "periodSeconds": 2}
+    return pod("nginx-pod", spec(container("nginx", serve, readinessProbe=probe)))
+
+
+def llm_with_monitoring() -> Object:
+    """Four seconds of init: a download of a model; then a server whose log the other container reads."""
+    mounts = [{"name": "truth", "mountPath": "/truth"}, {"name": "logs", "mountPath": "/logs"}]
+    server = container("llm-server", "while :; do date >> /logs/x; sleep 1; done", volumeMounts=mounts)
+    shipper = container("log-shipper", "exec tail -F /logs/x", volumeMounts=mounts)
+    download = container("model-download", "sleep 4", calm="")
+    volumes = [{"name": "logs", "emptyDir": {}}]
+    return pod("llm-with-monitoring", spec(server, shipper, init=(download,), volumes=volumes))
+
+
 def train() -> Object:
     return job("train", spec(container("worker", "sleep 4", calm="")))
 
@@ -337,7 +362,7 @@ SCENARIOS = (
     crasher, completer, oom, hang, polite, slow_start, bad_init, sidecar, bad_command, hook, rule, sandboxed,
     guarded, resized, together, orphan, rolled, scaled, gone, db, retry, web, flapper, agent, idle, evicted, hoarder,
     deadline, stubborn, slow_stop, cheap, forced, gated,
-    unschedulable, unpullable, train, bad_job, tick, talker, config_talker,
+    unschedulable, unpullable, no_secret, nginx_pod, llm_with_monitoring, train, bad_job, tick, talker, config_talker,
 )  # fmt: skip
 
 

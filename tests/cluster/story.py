@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -84,7 +85,7 @@ class Story:
 
     def __init__(self, node: Node, folder: Path) -> None:
         self.node, self.api = node, node.api
-        self.recorder = Recorder(node.api, scenarios.NAMESPACE, folder / "pods.watch.jsonl")
+        self.recorder = Recorder(node.api, scenarios.NAMESPACE, folder)
         flags = ("--log.observations=all",)
         self.exporter = Exporter(folder, node.kubeconfig(), *flags)
         self.late = Exporter(folder, node.kubeconfig(), *flags, name="late-exporter")
@@ -120,6 +121,7 @@ class Story:
             chapter()
         self._look()
         self._delete_all()
+        shutil.copy(self.node.truth / "starts", self._folder / "container-starts.txt")
         return self.outcome
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,7 +171,8 @@ def test_the_birth_hold_follows_the_scrape_interval_unless_it_is_given(helm: Hel
 def test_the_exporter_takes_the_settings_that_the_chart_writes(
     helm: Helm, values: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("POD_EXPORTER_CLUSTER")
+    for name in [name for name in os.environ if name.startswith("POD_EXPORTER_")]:  # those of this tier
+        monkeypatch.delenv(name)
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(settings_of(helm.template(f"--values={values}"))))
     load([f"--config={file}"])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
-from urllib.error import URLError
 
-from tests.cluster.api import Api, Object, RefusedError
+from tests.cluster.api import Api, Object
 from tests.cluster.scenarios import NEVER_RUNS
+from tests.cluster.tape import Tape
 
 
 class Workload(NamedTuple):
@@ -68,61 +66,40 @@ def workload_of(pod: Object) -> Workload:
     return Workload(labels["truth-kind"], labels["truth-workload"])
 
 
-@dataclass(slots=True)
 class Recorder:
-    """A watch of its own beside the exporter's: it keeps the last state of every pod, and all raw lines."""
+    """The last state of every pod that ever was, by a watch of its own; all that it and the Events' say is on tape."""
 
-    api: Api
-    namespace: str
-    raw: Path
-    pods: dict[str, Object] = field(default_factory=dict)
-    """The last object of every pod that ever was, by uid."""
-    deleted: set[str] = field(default_factory=set)
-    _stopping: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    def __init__(self, api: Api, namespace: str, folder: Path) -> None:
+        collections = f"/api/v1/namespaces/{namespace}"
+        self.pods: dict[str, Object] = {}
+        """By uid."""
+        self.deleted: set[str] = set()
+        self._listed: set[str] = set()
+        self.tape = Tape(api, f"{collections}/pods", folder / "pods.watch.jsonl", self._heard)
+        self._events = Tape(api, f"{collections}/events", folder / "events.watch.jsonl")
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self._thread.start()
+        self.tape.start()
+        self._events.start()
 
     def stop(self) -> None:
-        self._stopping.set()
+        self.tape.stop()
+        self._events.stop()
 
     def truth(self, folder: Path) -> Truth:
         return Truth(Starts.read(folder), dict(self.pods), frozenset(self.deleted))
 
-    def _run(self) -> None:
-        while not self._stopping.wait(0.5):
-            try:
-                self._follow(self._list())
-            except (OSError, URLError, RefusedError, ValueError):
-                continue  # the API server is away for a while: that is part of the story
-
-    def _list(self) -> str:
-        answer = self.api.get(f"/api/v1/namespaces/{self.namespace}/pods")
-        listed = {pod["metadata"]["uid"]: pod for pod in answer["items"]}
-        self.deleted |= self.pods.keys() - listed.keys()
-        for pod in listed.values():
-            self._note({"type": "LISTED", "object": pod})
-        version: str = answer["metadata"]["resourceVersion"]
-        return version
-
-    def _follow(self, version: str) -> None:
-        path = f"/api/v1/namespaces/{self.namespace}/pods"
-        for line in self.api.watch(path, resourceVersion=version, timeoutSeconds="40"):
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                return
-            self._note(event)
-
-    def _note(self, event: Object) -> None:
-        pod = event["object"]
-        uid = pod["metadata"]["uid"]
-        self.pods[uid] = pod
-        if event["type"] == "DELETED":
+    def _heard(self, event: Object) -> None:
+        if event["type"] == "END":
+            self.deleted |= self.pods.keys() - self._listed
+            self._listed.clear()
+            return
+        uid = event["object"]["metadata"]["uid"]
+        self.pods[uid] = event["object"]
+        if event["type"] == "LISTED":
+            self._listed.add(uid)
+        elif event["type"] == "DELETED":
             self.deleted.add(uid)
-        with self.raw.open("a") as raw:
-            raw.write(json.dumps(event) + "\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -447,6 +447,13 @@ LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, availabl
             False,
             ("AdmissionRejected", ""),
         ),
+        (
+            "Failed",
+            {"reason": "Evicted", "message": "Pod was rejected: The node had condition: [MemoryPressure]. "},
+            "",
+            False,
+            ("AdmissionRejected", "memory"),
+        ),
         ("Failed", {"reason": "DeadlineExceeded"}, "", False, ("DeadlineExceeded", "")),
         ("Failed", {}, "", False, None),
     ],

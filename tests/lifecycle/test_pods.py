@@ -3,11 +3,12 @@ from __future__ import annotations
 from math import inf
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.lifecycle import pods
 from exporter.lifecycle.observations import ContainerAppeared, PhaseChanged
 from exporter.lifecycle.records import Container, Record
-from exporter.objects import ContainerSpec, ContainerStatus, Metadata, Pod, Probe
+from exporter.objects import Condition, ContainerSpec, ContainerStatus, Metadata, Pod, Probe
 from tests.lifecycle.builders import (
     LIVENESS,
     PLAIN,
@@ -178,6 +179,29 @@ def test_an_end_of_a_pod_that_the_kubelet_stops_is_the_pods_own(reason: str) -> 
     witness.apply(pod(runs(0, "a")))
     stopped = status(0, "a", ended(143, cid="a", finished=20))
     assert witness.apply(pod(stopped, phase="Failed", reason=reason))[-1] == "main terminated PodStopped 143"
+
+
+NOT_READY = Condition(type="Ready", status="False", reason="PodFailed")
+
+
+@pytest.mark.parametrize(
+    ("policy", "of_container", "told"),
+    [
+        ("Always", None, "PodStopped"),
+        ("Never", None, "Error"),
+        ("OnFailure", None, "Error"),
+        ("Always", "Never", "Error"),
+    ],
+)
+def test_a_pod_that_always_restarts_its_containers_can_only_be_failed_by_the_kubelet(
+    policy: str, of_container: str | None, told: str
+) -> None:
+    """A restarted kubelet that turns a running pod away says so in Ready before it says it in status.reason (seen)."""
+    witness = Witness()
+    specs = (replace(PLAIN, restart_policy=of_container),)
+    witness.apply(pod(runs(0, "a"), policy=policy, specs=specs))
+    stopped = pod(status(0, "a", ended(137, cid="a", finished=20)), policy=policy, specs=specs, conditions=(NOT_READY,))
+    assert witness.apply(stopped) == [f"main terminated {told} 137"]
 
 
 def test_an_end_of_a_pod_with_another_reason_is_its_own() -> None:
