@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from tests.cluster.configs import BACK_OFF
 from tests.cluster.exporter_process import Exporter
 from tests.cluster.node import CannotRunError, Node, StartNode
 
@@ -62,7 +63,7 @@ def start_node() -> StartNode:
 @pytest.fixture(scope="session")
 def node(start_node: StartNode) -> Iterator[Node]:
     """The one node with a kubelet; API servers alone are started by the tests that need them."""
-    with start_node(max_restart_period="10s") as running:
+    with start_node(max_restart_period=BACK_OFF) as running:
         yield running
 
 

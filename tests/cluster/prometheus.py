@@ -23,6 +23,8 @@ scrape_configs:
     static_configs: [{{targets: ["{target}"], labels: {{namespace: monitoring, pod: pod-exporter-0}}}}]
     metric_relabel_configs: []
 """
+TARGETS = ("job", "instance", "pod")
+"""Labels of the scraped target."""
 Result = dict[str, Any]
 
 
@@ -46,6 +48,17 @@ class Prometheus:
     def range(self, expression: str, start: float, end: float, step: int = 1) -> list[Result]:
         """Every series with its values at each step; times in Unix seconds."""
         return self._ask("query_range", query=expression, start=str(start), end=str(end), step=str(step))
+
+    def history(self, selector: str, start: float, end: float, step: int) -> dict[str, str]:
+        """Every series with its values in the notation of promtool's tests; `_` where there is none."""
+        times = [start + step * n for n in range(int(end - start) // step + 1)]
+        found = {}
+        for one in self.range(selector, times[0], times[-1], step):
+            labels = {key: word for key, word in one["metric"].items() if key not in TARGETS}
+            name = labels.pop("__name__") + "{" + ",".join(f'{k}="{v}"' for k, v in sorted(labels.items())) + "}"
+            values = {round(at - start): number for at, number in one["values"]}
+            found[name] = " ".join(values.get(round(at - start), "_") for at in times)
+        return found
 
     def value(self, expression: str) -> float | None:
         """The value of the only result, None if there is none yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import TypeAlias
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cluster import scenarios
+from tests.cluster import configs, scenarios
 from tests.cluster.api import Object, RefusedError, path_of, wait_until
 from tests.cluster.exporter_process import Exporter
 from tests.cluster.image import ROOT
@@ -22,12 +23,13 @@ from tests.cluster.node import Node
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.release import Release
 from tests.cluster.scrape import TEXT, Scrape
+from tests.cluster.series import captured
 from tests.cluster.truth import Instance, Recorder, Starts, Truth, restart_counts
 
 SCRAPE, BIRTH_HOLD = 5, 12
 """Seconds: how often the installed exporter is scraped, and how long its new series stay at 0."""
-QUIET = 13
-"""Seconds without any start after which nothing more is to come: the longest back-off is 10."""
+QUIET = {"10s": 13, "5m": 303}[configs.BACK_OFF]
+"""Seconds without any start after which nothing more is to come: a little more than the longest back-off."""
 PODS = f"/api/v1/namespaces/{scenarios.NAMESPACE}/pods"
 NOTHING = Scrape("", ())
 Probes: TypeAlias = Counter[tuple[str, str, str]]
@@ -120,6 +122,9 @@ class Story:
             self._wait_for(second)
             chapter()
         self._look()
+        assert self.prometheus is not None
+        series = captured(self.prometheus, self.told_from, SCRAPE)
+        (self._folder / "series.json").write_text(json.dumps(series, indent=1) + "\n")
         self._delete_all()
         shutil.copy(self.node.truth / "starts", self._folder / "container-starts.txt")
         return self.outcome
@@ -192,7 +197,7 @@ class Story:
         self.api.patch(self._deployment(scenarios.NEVER_RUNS), {"spec": {"replicas": 0}})
         cron_job = f"/apis/batch/v1/namespaces/{scenarios.NAMESPACE}/cronjobs/tick"
         self.api.patch(cron_job, {"spec": {"suspend": True}})
-        wait_until(self._is_quiet, f"no container has started for {QUIET} s", 90)
+        wait_until(self._is_quiet, f"no container has started for {QUIET} s", 50 + 3 * QUIET)
 
     def _is_quiet(self) -> bool:
         lines = self._lines("starts")

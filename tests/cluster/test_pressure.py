@@ -29,14 +29,17 @@ LAST = {
 }
 
 
-EATS = "sleep 2; head -c 1500m /dev/zero | exec tail"
-"""`tail` keeps all of the one line that it gets."""
+EATS = "dd if=/dev/zero of=/memory/x bs=1M count=1500; " + SLEEP
 LEFT = 750 << 20
 """Bytes that the greedy pod may eat before the kubelet evicts it."""
 
 
 def create(node: Node, name: str, script: str = SLEEP, **more: Any) -> None:
-    [created] = placed([pod(name, spec(container("main", script), **more), namespace=NAMESPACE)], node.truth)
+    """A pod with a volume in memory."""
+    mounts = [{"name": "truth", "mountPath": "/truth"}, {"name": "memory", "mountPath": "/memory"}]
+    volumes = [{"name": "memory", "emptyDir": {"medium": "Memory"}}]
+    whole = spec(container("main", script, volumeMounts=mounts), volumes=volumes, **more)
+    [created] = placed([pod(name, whole, namespace=NAMESPACE)], node.truth)
     node.api.create(created)
 
 
@@ -70,13 +73,14 @@ def scrape(node: Node, folder: Path) -> Iterator[Scrape]:
     recorder.start()
     with closing(Exporter(folder, node.kubeconfig())) as exporter:
         exporter.start().wait_ready()
-        create(node, "bystander")
-        await_phase(node, "bystander", "Running")
         with evicting_below(node, str(node.available_memory() - LEFT)):
             create(node, "greedy", EATS, priorityClassName="last")
             await_phase(node, "greedy", "Failed")
+        create(node, "resident")
+        await_phase(node, "resident", "Running")
         with evicting_below(node, "99%"):
-            await_phase(node, "bystander", "Failed")
+            await_phase(node, "resident", "Failed")
+            wait_until(lambda: is_short(node), "the node says that it is short", 60)
             create(node, "late", nodeName=configs.NODE)
             await_phase(node, "late", "Failed")
         wait_until(lambda: exporter.scrape().total(DISRUPTIONS, namespace=NAMESPACE) >= 3, "all were counted", 20)
@@ -104,8 +108,8 @@ def test_a_pod_that_the_kubelet_turns_away_is_a_disruption_of_its_own(scrape: Sc
 
 def test_a_running_pod_is_disrupted_once_when_its_kubelet_starts_on_a_node_under_pressure(scrape: Scrape) -> None:
     """Whichever comes first: the kubelet turns it away, as if it were new, or evicts it."""
-    [(reason, times)] = scrape.by("reason", DISRUPTIONS, workload="bystander").items()
+    [(reason, times)] = scrape.by("reason", DISRUPTIONS, workload="resident").items()
     assert (reason in ("AdmissionRejected", "NodePressureEviction"), times) == (True, 1)
-    assert scrape.by("resource", DISRUPTIONS, workload="bystander") == {"memory": 1}
-    ends = scrape.select("pod_container_terminations_total", workload="bystander")
+    assert scrape.by("resource", DISRUPTIONS, workload="resident") == {"memory": 1}
+    ends = scrape.select("pod_container_terminations_total", workload="resident")
     assert [(end.labels["reason"], end.value) for end in ends if end.value] == [("PodStopped", 1)]
