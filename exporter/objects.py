@@ -196,6 +196,8 @@ class PodStatus(Object, frozen=True):
     start_time: datetime | None = None
     """When the kubelet took note of the pod."""
     qos_class: str = ""
+    observed_generation: int = 0
+    """Of the spec that the kubelet has taken note of; 0 before it has, and from kubelets before 1.35."""
     conditions: tuple[Condition, ...] | None = None
     init_container_statuses: tuple[ContainerStatus, ...] | None = None
     container_statuses: tuple[ContainerStatus, ...] | None = None

@@ -27,7 +27,7 @@ from exporter.lifecycle.observations import (
 from exporter.lifecycle.owners import Unresolved, controller, is_mirror
 from exporter.lifecycle.phases import SLACK, TERMINAL, condition, entered, phase_of
 from exporter.lifecycle.records import Container, Record, Undecided
-from exporter.lifecycle.resources import limited, requested, shape_of
+from exporter.lifecycle.resources import granted, limited, requested, shape_of
 from exporter.lifecycle.status import kubectl_status, shortened
 from exporter.lifecycle.times import newest, unix
 from exporter.objects import ContainerSpec, ContainerStatus, Metadata, Pod, PodSpec, PodStatus
@@ -129,10 +129,11 @@ def applied(record: Record, pod: Pod, now: float, *, gap: bool, baseline: bool =
         grace=_grace(pod),
         wait=wait,
     )
-    parts = tuple(_containers(record, pod, look, seen))
+    same = _as_asked_before(record, pod)
+    parts = tuple(_containers(record, pod, look, seen, same=same))
     if phase in TERMINAL:
         parts = tuple(_loop_over(c, now, record.pod, seen) for c in parts)
-    after = _described(record, pod, phase, since, requested, parts)
+    after = _described(record, pod, phase, since, requested, parts, same=same)
     if record.kills:
         finished = {c.name: c.ending.finished or now for c in parts if c.ending}
         after = replace(after, kills=kills.remaining(record.kills, finished, now, look.grace))
@@ -253,8 +254,19 @@ def _statuses(pod: Pod) -> Iterator[tuple[ContainerType, ContainerStatus]]:
         yield "ephemeral", container
 
 
-def _containers(record: Record, pod: Pod, look: Look, seen: list[Observation]) -> Iterator[Container]:
-    """Each container of the spec, then those that only the status names; arrays may repeat names, the first counts."""
+def _as_asked_before(record: Record, pod: Pod) -> bool:
+    """Whether shapes and amounts are still those of the spec that was read: it is the same, or not yet granted."""
+    generation = pod.metadata.generation
+    if not record.phase or not generation or not record.generation:
+        return False
+    return record.generation == generation or not granted(pod)
+
+
+def _containers(record: Record, pod: Pod, look: Look, seen: list[Observation], *, same: bool) -> Iterator[Container]:
+    """Each container of the spec, then those that only the status names; arrays may repeat names, the first counts.
+
+    `same`: what was asked for stands as it was read before.
+    """
     known = {c.name: c for c in record.containers}
     statuses: dict[str, tuple[ContainerType, ContainerStatus]] = {}
     for kind, status in _statuses(pod):
@@ -263,11 +275,12 @@ def _containers(record: Record, pod: Pod, look: Look, seen: list[Observation]) -
     named += [(kind, ContainerSpec(name), status) for name, (kind, status) in statuses.items()]
     for kind, spec, shown in named:
         container = known.pop(spec.name, None)
+        new = container is None
         if container is None or not record.phase:
             container = container or containers.fresh(intern(spec.name), kind, spec)
             seen.append(containers.appeared(container, spec, look))
         container = containers.applied(container, shown, spec, look, seen) if shown else container
-        if not record.generation or record.generation != pod.metadata.generation:
+        if new or not same:
             shape = shape_of(spec)
             container = container if container.shape is shape else replace(container, shape=shape)
         yield container
@@ -310,12 +323,10 @@ def _phase_changed(record: Record, phase: str, at: float, now: float) -> PhaseCh
 
 
 def _described(
-    record: Record, pod: Pod, phase: str, since: float, asked: float, parts: tuple[Container, ...]
+    record: Record, pod: Pod, phase: str, since: float, asked: float, parts: tuple[Container, ...], *, same: bool
 ) -> Record:
     spec, status = pod.spec or PodSpec(), pod.status or PodStatus()
     ready = condition(pod, "Ready")
-    generation = pod.metadata.generation
-    same = generation != 0 and record.generation == generation
     return replace(
         record,
         newest=max(record.newest, newest(pod)),
@@ -329,7 +340,7 @@ def _described(
         deletion_requested=asked,
         containers=parts,
         status=intern(shortened(kubectl_status(pod))),
-        generation=generation,
+        generation=record.generation if same else pod.metadata.generation,
         stop_grace=_grace(pod),
         requests=record.requests if same else requested(spec),
         limits=record.limits if same else limited(spec),

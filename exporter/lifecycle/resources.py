@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from exporter.lifecycle.observations import Value
-from exporter.objects import ContainerSpec, PodSpec, Probe, Resources
+from exporter.lifecycle.phases import condition
+from exporter.objects import ContainerSpec, Pod, PodSpec, PodStatus, Probe, Resources
 
 Amounts: TypeAlias = tuple[tuple[str, float], ...]
 """Amounts by resource, sorted by name, in cores, bytes or pieces."""
@@ -63,6 +64,18 @@ def unit_of(resource: str) -> str:
 
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
+
+def granted(pod: Pod) -> bool:
+    """R20: whether what the spec asks for is what the pod has been given.
+
+    A resize in place is only a wish until the kubelet has observed it, and stays one if the node can never grant it
+    (KEP-1287). API servers before 1.35 do not say what was observed: there the spec stands.
+    """
+    if 0 < (pod.status or PodStatus()).observed_generation < pod.metadata.generation:
+        return False
+    pending = condition(pod, "PodResizePending")
+    return pending is None or pending.status != "True" or pending.reason != "Infeasible"
 
 
 def shape_of(spec: ContainerSpec) -> ContainerShape:

@@ -163,6 +163,11 @@ def test_disruptions_have_their_reason(outcome: Outcome, workload: str, reason: 
     assert outcome.gone.by("reason", "pod_disruptions_total", workload=workload) == {reason: 1}
 
 
+def test_a_resize_in_place_is_shown_once_it_is_granted(outcome: Outcome) -> None:
+    amounts = outcome.calm.by("unit", "pod_container_resource_requests", workload="resized", resource="memory")
+    assert amounts == {"byte": 24 * 2**20}
+
+
 def test_a_rollout_is_counted_once(outcome: Outcome) -> None:
     rollouts = outcome.gone.by("workload", "pod_workload_rollouts_total", namespace=NAMESPACE)
     assert rollouts == {"web": 1, "rolled": 1}
