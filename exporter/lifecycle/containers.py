@@ -254,7 +254,8 @@ class _Step:
             return ""
         look, own = self._look, (self._spec.liveness_probe, self._spec.startup_probe)
         grace = max([look.grace, *(probe.termination_grace_period_seconds or 0 for probe in own if probe)])
-        return kills.cause_of(look.kills, c.name, end.finished, look.at, grace, stopping=look.stop < inf)
+        stopping = look.stop < inf
+        return kills.cause_of(look.kills, c.name, end.finished, look.at, grace, stopping=stopping, began=end.began)
 
     def _killed_by(self, c: Container, end: Ending) -> str:
         """R5.3, the path: the kubelet kills for a probe and restarts in one sync, so state.terminated never shows."""

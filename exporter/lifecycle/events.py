@@ -178,7 +178,7 @@ def _explains(kill: Kill, c: Container, grace: float, now: float) -> bool:
     ending = c.ending
     if ending is None or ending.reason in SAID_BY_THE_API or synthetic(ending):
         return False
-    return kills.explains(kill, c.name, ending.finished, now, grace_of(c, grace))
+    return kills.explains(kill, c.name, ending.finished, now, grace_of(c, grace), ending.began)
 
 
 def _attributed(c: Container, kill: Kill, seen: list[Observation]) -> Container:

@@ -53,9 +53,16 @@ def _restarted(o: ContainerRestarted, cause: str) -> ContainerRestarted:
     return ContainerRestarted(o.at, o.pod, o.container, o.container_type, cause, inferred=False, node=o.node)
 
 
-def explains(kill: Kill, container: str, finished: float | None, now: float, grace: float) -> bool:
-    """Whether an end is the kill's: not before it, and not later than its grace period allows (seconds)."""
+def explains(
+    kill: Kill, container: str, finished: float | None, now: float, grace: float, began: float | None = None
+) -> bool:
+    """Whether an end is the kill's: not before it, and not later than its grace period allows (seconds).
+
+    `began`: when the instance was started. One that came with the new sandbox has not ended with the old one.
+    """
     if kill.container not in ("", container):
+        return False
+    if not kill.container and began is not None and began >= kill.at:
         return False
     at = now if finished is None else finished
     early = EARLY if kill.container else SANDBOX_LATE
@@ -63,14 +70,21 @@ def explains(kill: Kill, container: str, finished: float | None, now: float, gra
 
 
 def cause_of(
-    kills: Iterable[Kill], container: str, finished: float | None, now: float, grace: float, *, stopping: bool
+    kills: Iterable[Kill],
+    container: str,
+    finished: float | None,
+    now: float,
+    grace: float,
+    *,
+    stopping: bool,
+    began: float | None = None,
 ) -> str:
     """The cause of an end by the kills that were heard, "" if none of them explains it.
 
     A container's own kill comes before the pod's sandbox; the sandbox of a pod that stops is taken down as a matter of
     course.
     """
-    causes = [k.cause for k in kills if explains(k, container, finished, now, grace)]
+    causes = [k.cause for k in kills if explains(k, container, finished, now, grace, began)]
     if stopping:
         causes = [cause for cause in causes if cause != SANDBOX]
     return min(causes, key=SANDBOX.__eq__, default="")

@@ -35,6 +35,11 @@ class Ending(Value, frozen=True):
     ran: float | None = None
     """Seconds from start to end, None where one of them is unknown."""
 
+    @property
+    def began(self) -> float | None:
+        """When the instance was started, None where that is unknown."""
+        return None if self.finished is None or self.ran is None else self.finished - self.ran
+
 
 class Container(Value, frozen=True):
     """One container: what was counted of it, and what its status shows now."""

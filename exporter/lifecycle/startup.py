@@ -121,8 +121,9 @@ def _failed(pod: Pod) -> bool:
     for container in (*(status.init_container_statuses or ()), *(status.container_statuses or ())):
         if container.restart_count:
             return True
-        if container.state and container.state.terminated and container.state.terminated.exit_code:
-            return True
+        for state in (container.state, container.last_state):  # the end of what could not be started is the last one
+            if state and state.terminated and state.terminated.exit_code:
+                return True
     return False
 
 

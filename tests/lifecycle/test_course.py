@@ -237,6 +237,16 @@ def test_a_pod_that_goes_before_it_was_ready_is_a_failure_if_it_was_old_or_had_f
     assert [o.stage for o in of(seen, StartupFailed)] == [stage]
 
 
+def test_a_container_that_could_not_even_be_started_has_failed() -> None:
+    story = Story()
+    story.see(1, "Pending", conditions=STARTING)
+    never = end(128, 0, 5, reason="StartError")
+    story.see(5, "Running", conditions=STARTING, containers=[wait("RunContainerError", 0, "", never)])
+    going = {"deletionTimestamp": at(36), "deletionGracePeriodSeconds": 30}
+    seen = story.see(6, "Running", conditions=STARTING, containers=[], metadata=going)
+    assert [o.stage for o in of(seen, StartupFailed)] == ["readiness"]
+
+
 def test_a_pod_that_succeeds_without_ever_being_ready_is_no_failure() -> None:
     story = Story()
     story.see(1, "Pending", conditions=STARTING)

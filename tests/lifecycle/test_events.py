@@ -381,6 +381,21 @@ def test_a_changed_sandbox_explains_the_ends_of_all_containers() -> None:
     assert seen == ["main terminated PodSandboxChanged 137", "main restarted PodSandboxChanged"]
 
 
+def test_a_changed_sandbox_explains_no_end_of_what_came_with_the_new_one() -> None:
+    witness = watching(wait=3)
+    witness.hear(event("SandboxChanged", SANDBOX, began=40, kind="Normal", container="", name="web-0.sandbox"))
+    witness.apply(pod(killed(0, "a", 137, finished=41, new="b")))
+    soon_after = status(1, "b", ended(3, cid="b", started=42, finished=44))
+    assert witness.apply(pod(soon_after)) == ["main terminated Error 3"]
+
+
+def test_a_sandbox_event_that_comes_late_explains_no_end_of_what_came_with_the_new_one() -> None:
+    witness = watching(wait=3)
+    witness.apply(pod(status(0, "a", ended(3, cid="a", started=40, finished=44))))
+    witness.hear(event("SandboxChanged", SANDBOX, began=40, kind="Normal", container="", name="web-0.sandbox"))
+    assert witness.apply(pod(runs(1, "b", ended(3, cid="a", started=40, finished=44)))) == ["main restarted Error"]
+
+
 def test_the_sandbox_of_a_pod_that_stops_is_no_cause() -> None:
     witness = watching(wait=3)
     witness.hear(event("SandboxChanged", SANDBOX, began=40, kind="Normal", container=""))
