@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Protocol
 
 from exporter.simulator.clock import Clock, rfc3339
+from exporter.simulator.identity import Identity
 from exporter.simulator.kubelet import Kubelet
 from exporter.simulator.managed import creator_entry
 from exporter.simulator.news import News
+from exporter.simulator.nodes import Nodes
 from exporter.simulator.pods import Pod, PodContainer
 from exporter.simulator.resources import PODS, Json, encode
-from exporter.simulator.runtime import Timings
+from exporter.simulator.scheduler import Scheduler
+from exporter.simulator.shown import pod_object
 from exporter.simulator.specs import Canaries, pod_annotations, pod_spec
 from exporter.simulator.store import Store
-from exporter.simulator.templates import Template
-from exporter.simulator.truth import Container, Truth, Workload
+from exporter.simulator.templates import Container, Template
+from exporter.simulator.timings import Timings
+from exporter.simulator.truth import FOLLOWED, PASSING, TERMINAL, Truth
+from exporter.simulator.truth import Container as ContainerKey
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"
 """The alphabet of generated names."""
 HOLDING = "example.com/backup"
 """The finalizer of pods that are held back when they are deleted."""
+_TEMPLATES = ("pod-template-hash", "controller-revision-hash")
 _RECONCILE_SECONDS = 0.5
 
 
@@ -33,21 +38,6 @@ class Controller(Protocol):
 
     def reconcile(self) -> None:
         """Bring what is nearer to what is wanted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a new pod is called and whose it is. `owner` is its controller reference, `labels` beside the template's."""
-
-    name: str
-    workload: Workload
-    owner: Json | None = None
-    generate_name: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    finalizers: tuple[str, ...] = ()
-    node: str = ""
-    """Set for pods that no scheduler places: mirror pods."""
 
 
 class Cluster:
@@ -60,15 +50,21 @@ class Cluster:
         self.rng = Random(seed)  # noqa: S311 - a simulation, no secret
         self.canaries = Canaries(self.rng)
         self.canary = self.canaries.hatch()
-        self.nodes = tuple(f"node-{n}" for n in range(1, 4))
         self.timings = timings
         self.pods: dict[tuple[str, str], Pod] = {}
         self.news = News(store, clock, self.truth)
+        self.fleet = Nodes(self)
         self.kubelet = Kubelet(self, timings)
-        self._specs: dict[tuple[int, str, int, str], tuple[object, Json, Json]] = {}
+        self._scheduler = Scheduler(self)
+        self._specs: dict[tuple[int, str], tuple[object, Json, Json]] = {}
         self._last_creator: tuple[object, Json] = (None, {})
         self._controllers: list[Controller] = []
         clock.every(_RECONCILE_SECONDS, self._reconcile)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The ordinary ones."""
+        return self.fleet.of("")
 
     def add(self, controller: Controller) -> None:
         """Let a controller work from the next half second on."""
@@ -90,13 +86,20 @@ class Cluster:
         """The random end of a generated name."""
         return "".join(self.rng.choice(SAFE) for _ in range(length))
 
+    def forget(self) -> None:
+        """Begin the book anew, for one who looks for the first time now."""
+        self.truth.forget()
+        for pod in self.pods.values():
+            for container in pod.containers:
+                container.forget_cause()
+
     def create_pod(self, template: Template, identity: Identity) -> Pod:
         """A new pod, as the API server first shows it: Pending, without conditions."""
         pod = self._new_pod(template, identity)
         if identity.node:
-            self._assign(pod, identity.node)
+            self._place(pod, identity.node)
         else:
-            pod.after(self.timings.bind, partial(self._schedule, pod))
+            self._scheduler.take(pod, identity.wanted)
         self.publish(pod)
         return pod
 
@@ -104,15 +107,14 @@ class Cluster:
         """A new pod that runs and is ready when it is first seen."""
         pod = self._new_pod(template, identity)
         with self.news.muted():
-            self._assign(pod, self.rng.choice(self.nodes))
+            self.bind(pod, self.rng.choice(self.nodes))
             self.kubelet.adopt(pod)
         return pod
 
     def publish(self, pod: Pod) -> None:
         """Write a pod to the API server, and to the book what is now true of it. Equal to the last write: no write."""
-        self.truth.entered(pod.uid, pod.workload, pod.stage)
-        self.truth.turned(pod.uid, ready=pod.ready)
-        body = pod.json()
+        self._book(pod)
+        body = pod_object(pod)
         said = hash(encode([body["status"], pod.node, pod.deletion, pod.generation, pod.finalizers]))
         if said != pod.written:
             pod.written = said
@@ -126,34 +128,39 @@ class Cluster:
         pod.generation += 1
         if seconds == 0 or pod.terminal or not pod.node:
             self.kubelet.abandon(pod)
+            pod.measured = not pod.terminal and not pod.mirror
             self.remove_pod(pod)
         else:
+            pod.measured = not pod.mirror
             pod.deletion = (self.clock.now + seconds, seconds)
             self.publish(pod)
             self.kubelet.stop(pod)
 
     def evict_pod(self, pod: Pod) -> None:
         """Delete a pod through the eviction API."""
-        self._take(pod, "EvictionByEvictionAPI", "Eviction API: evicting")
+        self.take(pod, "EvictionByEvictionAPI", "Eviction API: evicting")
 
     def preempt_pod(self, pod: Pod) -> None:
         """Delete a pod because one of higher priority wants its place."""
-        self._take(pod, "PreemptionByScheduler", "default-scheduler: preempting to accommodate a higher priority pod")
+        self.take(pod, "PreemptionByScheduler", "default-scheduler: preempting to accommodate a higher priority pod")
 
-    def _take(self, pod: Pod, reason: str, message: str) -> None:
+    def take(self, pod: Pod, reason: str, message: str) -> None:
         """Delete a pod for somebody else, who says so in a condition."""
         pod.condition("DisruptionTarget", "True", reason, message)
         self.truth.disrupted(pod.workload, reason)
         self.publish(pod)
         self.delete_pod(pod)
 
-    def remove_pod(self, pod: Pod) -> None:
-        """The last act: the deletion with grace 0, then the object is gone."""
-        pod.forget_timers()
+    def remove_pod(self, pod: Pod, *, stop: bool = True) -> None:
+        """The last act: the deletion with grace 0, then the object is gone. `stop`: and with it what ran."""
+        if stop:
+            pod.forget_timers()
         pod.deletion = (self.clock.now, 0)
         pod.finalizers = []
         self.publish(pod)
-        self.store.remove(PODS, pod.json())
+        self.store.remove(PODS, pod_object(pod))
+        if pod.measured:
+            self.truth.stopped(pod.workload)
         self.truth.deleted(pod.uid)
         del self.pods[pod.namespace, pod.name]
 
@@ -164,10 +171,48 @@ class Cluster:
         pod.finalizers = [*identity.finalizers, *((HOLDING,) if template.held_seconds else ())]
         first = "PodInitializing" if any(c.type != "container" for c in template.containers) else "ContainerCreating"
         for container in template.containers:
-            key = Container(*identity.workload, container.name, container.type)
-            pod.containers.append(PodContainer(container, key, {"waiting": {"reason": first}}))
+            self.contain(pod, container, first)
         self.pods[pod.namespace, pod.name] = pod
+        hashes = {**template.labels, **identity.labels}
+        hashed = next((hashes[label] for label in _TEMPLATES if label in hashes), "")
+        self.truth.templates.create(pod.uid, pod.workload, hashed)
+        if not pod.mirror:
+            self.truth.starting.begin(pod.uid, pod.workload, self.clock.now)
         return pod
+
+    def contain(self, pod: Pod, container: Container, waits_for: str) -> PodContainer:
+        """Give a pod one more container."""
+        key = ContainerKey(*pod.workload, container.name, container.type)
+        pod.containers.append(PodContainer(container, key, {"waiting": {"reason": waits_for}}))
+        return pod.containers[-1]
+
+    def bind(self, pod: Pod, node: str) -> None:
+        """Place a pod on a node; its kubelet takes it from there."""
+        self._place(pod, node)
+        pod.condition("PodScheduled", "True")
+        self.news.scheduled(pod)
+
+    def _place(self, pod: Pod, node: str) -> None:
+        pod.spec = {**pod.spec, "nodeName": node}
+        pod.after(self.timings.sync / 10, partial(self.kubelet.accept, pod))
+
+    def _book(self, pod: Pod) -> None:
+        """What is true of a pod from now on."""
+        truth, uid = self.truth, pod.uid
+        truth.entered(uid, pod.workload, pod.stage)
+        known = (*FOLLOWED, *pod.template.readiness_gates)
+        said = {kind: (c["status"], c.get("reason", "")) for kind, c in pod.conditions.items() if kind in known}
+        truth.written(uid, pod.workload, said)
+        going = pod.deletion is not None or pod.terminal or said.get("Ready", ("", ""))[1] in PASSING
+        truth.readiness.turn(uid, pod.workload, ready=pod.ready, cause=pod.unready_because, going=going)
+        if pod.ready:
+            truth.starting.ready(uid)
+        elif pod.stage == "Succeeded":
+            truth.starting.succeed(uid)
+        elif pod.stage in ("Failed", "Terminating"):
+            truth.starting.give_up(uid, pod.start_stage, self.clock.now)
+        if pod.stage in TERMINAL:
+            truth.loops.gone(uid)
 
     def _creator(self, metadata: Json, spec: Json) -> Json:
         """The creator's managedFields, shared by pods that follow each other and differ in their names only."""
@@ -180,27 +225,10 @@ class Cluster:
         for controller in tuple(self._controllers):
             controller.reconcile()
 
-    def _schedule(self, pod: Pod) -> None:
-        if pod.template.unschedulable:
-            total = len(self.nodes)
-            message = f"0/{total} nodes are available: {total} Insufficient cpu. no new claims to deallocate, "
-            message += f"preemption: 0/{total} nodes are available: {total} Preemption is not helpful for scheduling."
-            pod.condition("PodScheduled", "False", "Unschedulable", message)
-            self.news.unschedulable(pod, message)
-        else:
-            self._assign(pod, self.rng.choice(self.nodes))
-        self.publish(pod)
-
-    def _assign(self, pod: Pod, node: str) -> None:
-        pod.spec = {**pod.spec, "nodeName": node}
-        pod.condition("PodScheduled", "True")
-        self.news.scheduled(pod)
-        pod.after(self.timings.sync / 10, partial(self.kubelet.accept, pod))
-
     def _spec(self, template: Template) -> tuple[Json, Json]:
         """Spec and annotations of a template's pods: made once, and shared by all templates that differ in labels."""
         # The containers are kept beside them: their id must not be given to others.
-        key = (id(template.containers), template.restart_policy, template.grace_seconds, template.shared_volume)
+        key = id(template.containers), str(replace(template, containers=(), labels={}))
         if key not in self._specs:
             made = (template.containers, pod_spec(template, self.canaries), pod_annotations(self.canaries))
             self._specs[key] = made
@@ -220,9 +248,3 @@ class Cluster:
         if identity.owner is not None:
             metadata["ownerReferences"] = [identity.owner]
         return metadata
-
-
-def owner_reference(api_version: str, kind: str, name: str, uid: str) -> Json:
-    """The reference by which a pod or ReplicaSet names its controller."""
-    head = {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
-    return {**head, "controller": True, "blockOwnerDeletion": True}

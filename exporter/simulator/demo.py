@@ -12,17 +12,11 @@ from functools import partial
 from exporter.simulator.cluster import Cluster
 from exporter.simulator.jobs import CronJob, Job
 from exporter.simulator.pods import Pod
-from exporter.simulator.runtime import Timings
+from exporter.simulator.samples import GPU, HTTP, REGISTRY, app, template
+from exporter.simulator.stories import stories
 from exporter.simulator.templates import Container, Probe, Run, Template
 from exporter.simulator.truth import Workload
-from exporter.simulator.workloads import DaemonSet, Deployment, StatefulSet, TrainingJob, bare_pod, static_pod
-
-TIMINGS = Timings(back_off=5.0, back_off_max=40.0)
-_REGISTRY = "registry.example.com"
-_HTTP = Probe("httpGet", period=5)
-_SMALL = {"cpu": "100m", "memory": "128Mi"}
-_LIMIT = {"memory": "256Mi"}
-_GPU = {"nvidia.com/gpu": "1", "memory": "40Gi"}
+from exporter.simulator.workloads import DaemonSet, Deployment, StatefulSet, TrainingJob, bare_pod
 
 
 def demo(cluster: Cluster) -> None:
@@ -31,24 +25,8 @@ def demo(cluster: Cluster) -> None:
     failing = trouble(cluster)
     llm(cluster)
     platform(cluster)
+    stories(cluster)
     cluster.clock.after(110, partial(_operate, cluster, healthy, failing))
-
-
-def app(name: str = "main", *runs: Run, image: str = "shop/app:1.4.2", probe: bool = True) -> Container:
-    """An ordinary container with a readiness probe."""
-    return Container(
-        name=name,
-        image=f"{_REGISTRY}/{image}",
-        runs=runs or (Run(),),
-        readiness=_HTTP if probe else None,
-        requests=_SMALL,
-        limits=_LIMIT,
-    )
-
-
-def template(*containers: Container, grace: int = 5) -> Template:
-    """A pod template of containers that run for ever."""
-    return Template(containers=containers, grace_seconds=grace)
 
 
 def shop(cluster: Cluster) -> list[Deployment]:
@@ -59,7 +37,6 @@ def shop(cluster: Cluster) -> list[Deployment]:
     db = StatefulSet(cluster, "shop", "db", database, replicas=2)
     stubborn = template(app("main", Run(stop_seconds=999.0), image="shop/legacy:0.1.0"), grace=6)
     legacy = bare_pod(cluster, "shop", "legacy", stubborn)
-    bare_pod(cluster, "shop", "nginx-pod", template(app("nginx", image="library/nginx:1.29")))
     backup = replace(template(app("dump", image="db/backup:2.4.0")), held_seconds=60.0)
     held = bare_pod(cluster, "shop", "db-backup", backup)
     at = cluster.clock.after
@@ -85,22 +62,20 @@ def trouble(cluster: Cluster) -> list[Deployment]:
     failing.append(Deployment(cluster, "shop", "recommender", template(oom)))
     alive = Probe("httpGet", period=3, failure_threshold=2)
     hangs = (Run(8.0, killed_by="LivenessProbe", stop_seconds=999.0), Run(8.0, killed_by="LivenessProbe", stop_code=0))
-    search = Container("main", f"{_REGISTRY}/shop/search:5.2.0", runs=hangs, liveness=alive, readiness=_HTTP)
+    search = Container("main", f"{REGISTRY}/shop/search:5.2.0", runs=hangs, liveness=alive, readiness=HTTP)
     failing.append(Deployment(cluster, "shop", "search", template(search)))
     slow = Run(8.0, killed_by="StartupProbe", stop_seconds=999.0)
-    reports = Container("main", f"{_REGISTRY}/shop/reports:1.0.0", runs=(slow,), startup=Probe("exec", 2, 4))
+    reports = Container("main", f"{REGISTRY}/shop/reports:1.0.0", runs=(slow,), startup=Probe("exec", 2, 4))
     failing.append(Deployment(cluster, "shop", "reports", template(reports)))
     flaps = app("main", Run(flap_seconds=9.0), image="shop/checkout:7.0.3")
     failing.append(Deployment(cluster, "shop", "checkout", template(flaps)))
-    missing = Container("main", "registry.invalid/shop/emails:2.2.2", pull_failures=float("inf"))
-    failing.append(Deployment(cluster, "shop", "emails", template(missing)))
-    secretless = Container("main", f"{_REGISTRY}/shop/invoices:1.3.0", config_error_seconds=45.0)
+    secretless = Container("main", f"{REGISTRY}/shop/invoices:1.3.0", config_error_seconds=45.0)
     failing.append(Deployment(cluster, "shop", "invoices", template(secretless)))
-    no_binary = Container("main", f"{_REGISTRY}/shop/coupons:0.0.1", runs=(Run(start_error=True),))
+    no_binary = Container("main", f"{REGISTRY}/shop/coupons:0.0.1", runs=(Run(start_error=True),))
     failing.append(Deployment(cluster, "shop", "coupons", template(no_binary)))
-    proxy = Container("proxy", f"{_REGISTRY}/mesh/proxy:1.22", "sidecar", runs=(Run(12.0, exit_code=1),))
+    proxy = Container("proxy", f"{REGISTRY}/mesh/proxy:1.22", "sidecar", runs=(Run(12.0, exit_code=1),))
     failing.append(Deployment(cluster, "shop", "orders", template(proxy, app(image="shop/orders:4.4.0"))))
-    migrate = Container("migrate", f"{_REGISTRY}/shop/migrate:1.0.0", "init", runs=(Run(3.0, exit_code=7),))
+    migrate = Container("migrate", f"{REGISTRY}/shop/migrate:1.0.0", "init", runs=(Run(3.0, exit_code=7),))
     failing.append(Deployment(cluster, "shop", "accounts", template(migrate, app(image="shop/accounts:1.8.0"))))
     return failing
 
@@ -111,16 +86,16 @@ def llm(cluster: Cluster) -> None:
     startup = Probe("httpGet", period=5, failure_threshold=60)
     server = Container(
         name="llm-server",
-        image=f"{_REGISTRY}/llm/vllm-openai:0.11.0",
+        image=f"{REGISTRY}/llm/vllm-openai:0.11.0",
         runs=(Run(50.0, oom=True, startup_seconds=8.0), Run(startup_seconds=8.0)),
-        readiness=_HTTP,
-        liveness=_HTTP,
+        readiness=HTTP,
+        liveness=HTTP,
         startup=startup,
-        requests=_GPU,
-        limits=_GPU,
+        requests=GPU,
+        limits=GPU,
     )
     containers = (
-        Container("model-download", f"{_REGISTRY}/llm/downloader:1.0.0", "init", runs=download),
+        Container("model-download", f"{REGISTRY}/llm/downloader:1.0.0", "init", runs=download),
         server,
         app("log-shipper", image="logging/fluent-bit:4.1", probe=False),
     )
@@ -128,23 +103,20 @@ def llm(cluster: Cluster) -> None:
     Deployment(cluster, "llm", "llm-with-monitoring", served)
     trainer = Container(
         name="pytorch",
-        image=f"{_REGISTRY}/llm/trainer:2.8.0",
+        image=f"{REGISTRY}/llm/trainer:2.8.0",
         runs=(Run(30.0, exit_code=1), Run(400.0, exit_code=1), Run()),
-        requests=_GPU,
-        limits=_GPU,
+        requests=GPU,
+        limits=GPU,
         pull_seconds=6.0,
     )
     TrainingJob(cluster, "llm", "llama-finetune", Template((trainer,), restart_policy="OnFailure", grace_seconds=8))
-    too_big = Container("server", f"{_REGISTRY}/llm/vllm-openai:0.11.0", requests={"cpu": "500"})
+    too_big = Container("server", f"{REGISTRY}/llm/vllm-openai:0.11.0", requests={"cpu": "500"})
     bare_pod(cluster, "llm", "llama-405b", Template((too_big,), unschedulable=True))
-    typo = Container("server", "registry.invalid/llm/vlm-openai:0.11.0", pull_failures=float("inf"))
-    playground = bare_pod(cluster, "llm", "playground", Template((typo,), grace_seconds=5))
-    cluster.clock.after(75, partial(cluster.delete_pod, playground))  # given up: a start that failed
     bare_pod(cluster, "llm", f"notebook-{cluster.suffix()}", template(app("jupyter", probe=False)), folded="notebook")
 
 
 def platform(cluster: Cluster) -> None:
-    """Agents, batch jobs and a static pod."""
+    """Agents and batch jobs."""
     agents = DaemonSet(cluster, "platform", "agent", template(app("agent", image="platform/agent:0.5.0", probe=False)))
     cluster.clock.after(30, partial(_evict_one, cluster, agents))
     CronJob(cluster, "platform", "tick", _batch(Run(2.0)), keep=1)
@@ -157,8 +129,6 @@ def platform(cluster: Cluster) -> None:
         _batch(Run(3.0, exit_code=9), Run(3.0, exit_code=9), Run(4.0), policy="OnFailure"),
         workload=Workload("platform", "Job", "import"),
     )
-    scheduler = template(app("kube-scheduler", image="platform/kube-scheduler:1.36.3"))
-    static_pod(cluster, "kube-system", "kube-scheduler", scheduler, cluster.nodes[0])
 
 
 def _batch(*runs: Run, policy: str = "Never") -> Template:

@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import replace
 
 from exporter.simulator.clock import rfc3339
-from exporter.simulator.cluster import Cluster, Identity, owner_reference
+from exporter.simulator.cluster import Cluster
+from exporter.simulator.identity import Identity, owner_reference
 from exporter.simulator.pods import Pod
 from exporter.simulator.resources import JOBS, Json
 from exporter.simulator.templates import Template

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from exporter.simulator.cluster import Cluster, Identity
+from exporter.simulator.cluster import Cluster
+from exporter.simulator.identity import Identity
 from exporter.simulator.pods import Pod
 from exporter.simulator.templates import Container, Probe, Template
 from exporter.simulator.truth import Workload

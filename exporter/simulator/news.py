@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from exporter.simulator.clock import Clock
 from exporter.simulator.pods import Pod, PodContainer
 from exporter.simulator.recorder import Recorder, Subject
+from exporter.simulator.series import SeriesRecorder
 from exporter.simulator.store import Store
 from exporter.simulator.truth import Truth
 
@@ -18,7 +19,12 @@ _FAILURES = {
     "exec": ("", "exec_exit"),
 }
 """What a probe of each kind puts out when it fails, and the cause that this is."""
-_FIELDS = {"init": "initContainers", "sidecar": "initContainers", "container": "containers"}
+_FIELDS = {
+    "init": "initContainers",
+    "sidecar": "initContainers",
+    "container": "containers",
+    "ephemeral": "ephemeralContainers",
+}
 
 
 class News:
@@ -27,7 +33,9 @@ class News:
     def __init__(self, store: Store, clock: Clock, truth: Truth) -> None:
         self._truth = truth
         self._kubelet = Recorder(store, clock, "kubelet", "node-1")
-        self._scheduler = Recorder(store, clock, "default-scheduler")
+        self._scheduler = SeriesRecorder(store, clock, "default-scheduler")
+        self._nodes = Recorder(store, clock, "node-controller")
+        self._taints = Recorder(store, clock, "taint-eviction-controller")
         self._muted = False
 
     @contextmanager
@@ -41,8 +49,7 @@ class News:
 
     def unschedulable(self, pod: Pod, message: str) -> None:
         """The scheduler has tried in vain."""
-        grown = self._scheduler.record(_subject(pod), "Warning", "FailedScheduling", message)
-        self._truth.carried(pod.workload, "FailedScheduling", grown)
+        self._carry(self._scheduler, pod, "FailedScheduling", message)
 
     def scheduled(self, pod: Pod) -> None:
         """The pod is bound."""
@@ -101,10 +108,47 @@ class News:
             text = f"Container {name} failed {why} probe, will be restarted" if why else f"Stopping container {name}"
         self._normal(pod, container, "Killing", text)
 
-    def evicted(self, pod: Pod, message: str) -> None:
-        """The kubelet has taken the pod's place away."""
-        grown = self._kubelet.record(_subject(pod), "Warning", "Evicted", message)
-        self._truth.carried(pod.workload, "Evicted", grown)
+    def killing_for(self, pod: Pod, container: PodContainer, text: str) -> None:
+        """The kubelet ends an instance for something else than a probe or the pod's end."""
+        self._normal(pod, container, "Killing", text)
+
+    def hook_failed(self, pod: Pod, container: PodContainer) -> None:
+        """The postStart hook of an instance has failed, and so the instance has to go."""
+        self._warn(pod, container, "FailedPostStartHook", "PostStartHook failed")
+        self._normal(pod, container, "Killing", "FailedPostStartHook")
+
+    def sandbox_changed(self, pod: Pod) -> None:
+        """The sandbox is dead; this is about no single container."""
+        text = "Pod sandbox changed, it will be killed and re-created."
+        self._kubelet.record(_subject(pod), "Normal", "SandboxChanged", text)
+
+    def resized(self, pod: Pod, reason: str, text: str, why: str = "") -> None:
+        """A resize in place begins, is over, or is refused."""
+        if why:
+            self._carry(self._kubelet, pod, reason, f"{text}: {why}")
+        else:
+            self._kubelet.record(_subject(pod), "Normal", reason, f'{text}: {{"generation":{pod.generation}}}')
+
+    def verdict(self, pod: Pod, kind: str, reason: str, message: str) -> None:
+        """The kubelet ends or refuses the pod; `kind` is the Event's type, "" where there is none."""
+        if kind == "Warning":
+            self._carry(self._kubelet, pod, reason, message)
+        elif kind:
+            self._kubelet.record(_subject(pod), kind, reason, message)
+
+    def node_not_ready(self, pod: Pod) -> None:
+        """The pod's node has not been heard of."""
+        self._carry(self._nodes, pod, "NodeNotReady", "Node is not ready")
+
+    def marked_for_deletion(self, pod: Pod) -> None:
+        """The taint manager takes the pod away; it gives no uid."""
+        subject = Subject(pod.namespace, pod.name, "")
+        text = f"Marking for deletion Pod {pod.namespace}/{pod.name}"
+        self._taints.record(subject, "Normal", "TaintManagerEviction", text)
+
+    def _carry(self, recorder: Recorder | SeriesRecorder, pod: Pod, reason: str, message: str) -> None:
+        """A Warning about the pod as a whole."""
+        self._truth.carried(pod.workload, reason, recorder.record(_subject(pod), "Warning", reason, message))
 
     def _normal(self, pod: Pod, container: PodContainer, reason: str, text: str) -> int:
         return 0 if self._muted else self._kubelet.record(_subject(pod, container), "Normal", reason, text)

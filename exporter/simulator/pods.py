@@ -1,21 +1,18 @@
-"""A simulated pod: what the kubelet knows of it and of its containers, and its JSON."""
+"""A simulated pod: what the kubelet knows of it and of its containers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from exporter.simulator.clock import Clock, Timer, rfc3339
-from exporter.simulator.managed import kubelet_entry
 from exporter.simulator.resources import Json
-from exporter.simulator.specs import mounts, quality, resources
 from exporter.simulator.templates import Container, Run, Template
 from exporter.simulator.truth import TERMINAL, Workload
 from exporter.simulator.truth import Container as ContainerKey
 
-CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
-"""The kubelet's, in the order in which it writes them; PodScheduled follows."""
+UNSAID = ("LivenessProbe", "StartupProbe", "PostStartHook", "Resize")
+"""Causes of ends that no field of the API tells."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,12 +33,24 @@ class PodContainer:
     back_offs: int = 0
     pulls: int = 0
     tried_at: float = -1.0
+    ran: bool = False
+    """An instance has been started, whatever became of it."""
+    resources: Json | None = None
+    """What it was given by a resize in place, None before any."""
+    removed: bool = False
+    """Its last instance was removed from the node; restartCount has grown for the next one already."""
     timers: list[Timer] = field(default_factory=list)
 
     @property
     def run(self) -> Run:
         """How the instance of now goes."""
         return self.spec.runs[min(self.restart_count, len(self.spec.runs) - 1)]
+
+    @property
+    def run_next(self) -> Run:
+        """How the instance that is about to be created will go."""
+        number = self.restart_count + (self.created and not self.removed)
+        return self.spec.runs[min(number, len(self.spec.runs) - 1)]
 
     @property
     def running(self) -> bool:
@@ -51,12 +60,23 @@ class PodContainer:
     @property
     def created(self) -> bool:
         """Whether there ever was an instance, even one that could not start."""
-        return bool(self.container_id)
+        return bool(self.container_id) or self.removed
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is still to run for the first time."""
+        return "waiting" in self.state and not self.last_state
 
     @property
     def finished(self) -> bool:
         """A plain init container that has done its work."""
         return self.spec.type == "init" and "terminated" in self.state and self.state["terminated"]["exitCode"] == 0
+
+    def forget_cause(self) -> None:
+        """Who looks only now is told no more than the API's reason of an end that is past."""
+        said = self.state.get("waiting", {}).get("reason") == "PostStartHookError"
+        if self.cause in UNSAID and self.ends and not self.running and not said:
+            self.cause = self.ends[-1]["reason"]
 
     def forget_timers(self) -> None:
         """Nothing that was planned for the instance happens any more."""
@@ -79,14 +99,28 @@ class Pod:
     containers: list[PodContainer] = field(default_factory=list)
     phase: str = "Pending"
     conditions: dict[str, Json] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)
+    """Conditions that have been True."""
     generation: int = 1
     observed: int = 0
     started_at: float = 0.0
     address: str = ""
     verdict: tuple[str, str] | None = None
     """status.reason and status.message of a pod that the kubelet has ended."""
+    doomed: bool = False
+    """The kubelet ends the pod: it has failed as soon as its containers have ended."""
+    expired: bool = False
+    """Its deadline has come, of which Ready tells before the phase does."""
+    cut_off: bool = False
+    """The node cannot be reached: its kubelet hears and says nothing."""
+    restarting: bool = False
+    """All its containers are about to be removed and made anew."""
+    overran: bool = False
+    """A container was killed after the grace period."""
     deletion: tuple[float, int] | None = None
     """deletionTimestamp (Unix seconds) and deletionGracePeriodSeconds."""
+    measured: bool = False
+    """How long its deletion takes is of interest: it was on its way when that was asked for."""
     finalizers: list[str] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     written: int = 0
@@ -137,12 +171,44 @@ class Pod:
     @property
     def inits(self) -> list[PodContainer]:
         """Init containers and sidecars, in their order."""
-        return [c for c in self.containers if c.spec.type != "container"]
+        return [c for c in self.containers if c.spec.type in ("init", "sidecar")]
 
     @property
     def apps(self) -> list[PodContainer]:
         """The ordinary containers."""
         return [c for c in self.containers if c.spec.type == "container"]
+
+    @property
+    def serving(self) -> list[PodContainer]:
+        """The containers that make it ready."""
+        return [c for c in self.containers if c.spec.type in ("container", "sidecar")]
+
+    @property
+    def mirror(self) -> bool:
+        """Whether it is the picture of a static pod."""
+        return "kubernetes.io/config.mirror" in self.metadata["annotations"]
+
+    @property
+    def start_stage(self) -> str:
+        """What it waits for on the way to its first Ready, as the books name it: RULES R13."""
+        scheduled = self.conditions.get("PodScheduled", {})
+        steps = (
+            (scheduled.get("reason") == "SchedulingGated", "gated"),
+            ("PodScheduled" not in self.reached, "scheduling"),
+            ("PodReadyToStartContainers" not in self.reached, "sandbox"),
+            ("Initialized" not in self.reached, "init"),
+            (not all(c.ran for c in self.apps), "start"),
+        )
+        return next((stage for waits, stage in steps if waits), "readiness")
+
+    @property
+    def unready_because(self) -> str:
+        """Why it is not Ready, if it is not: RULES R14."""
+        if self.cut_off:
+            return "node_not_ready"
+        if not all(c.running for c in self.serving):
+            return "container_ended"
+        return "readiness_gate" if all(c.ready for c in self.serving) else "probe"
 
     def is_true(self, condition: str) -> bool:
         """Whether a condition has status True."""
@@ -166,6 +232,7 @@ class Pod:
         before = self.conditions.get(kind)
         keep = before is not None and before["status"] == status
         since = before["lastTransitionTime"] if before is not None and keep else rfc3339(self.clock.now)
+        self.reached |= {kind} if status == "True" else set()
         body: Json = {"type": kind, "observedGeneration": self.generation, "status": status}
         body |= {"lastProbeTime": None, "lastTransitionTime": since}
         if reason:
@@ -174,79 +241,13 @@ class Pod:
             body["message"] = message
         self.conditions[kind] = body
 
-    def json(self) -> Json:
-        """The whole object as the API server shows it; only its resourceVersion is left to the store."""
-        return {
-            "kind": "Pod",
-            "apiVersion": "v1",
-            "metadata": self._metadata(),
-            "spec": self.spec,
-            "status": self._status(),
-        }
+    def become_new(self, uid: str) -> None:
+        """Be another object about the same containers: the kubelet has yet to say how they are."""
+        self.metadata = self.metadata | {"uid": uid, "creationTimestamp": rfc3339(self.clock.now)}
+        self.deletion, self.generation, self.observed, self.written = None, 1, 0, 0
+        self.phase = "Pending"
+        self.conditions.clear()
 
-    def _metadata(self) -> Json:
-        head = {key: self.metadata[key] for key in ("name", "generateName", "namespace", "uid") if key in self.metadata}
-        body: Json = head | {"resourceVersion": "", "generation": self.generation}
-        body["creationTimestamp"] = self.metadata["creationTimestamp"]
-        if self.deletion is not None:
-            body["deletionTimestamp"] = rfc3339(self.deletion[0])
-            body["deletionGracePeriodSeconds"] = self.deletion[1]
-        body |= {
-            key: self.metadata[key] for key in ("labels", "annotations", "ownerReferences") if key in self.metadata
-        }
-        if self.finalizers:
-            body["finalizers"] = self.finalizers
-        body["managedFields"] = [self.creator]
-        if self.observed:
-            body["managedFields"] = [self.creator, kubelet_entry(self.address, self.clock.now)]
-        return body
-
-    def _status(self) -> Json:
-        status: Json = {"observedGeneration": self.observed} if self.observed else {}
-        status["phase"] = self.phase
-        if self.verdict:
-            status["reason"], status["message"] = self.verdict
-        order = [kind for kind in CONDITIONS if kind in self.conditions]
-        order += [kind for kind in self.conditions if kind not in CONDITIONS]
-        if order:
-            status["conditions"] = [self.conditions[kind] for kind in order]
-        if self.observed:
-            status |= self._kubelet_status()
-        status["qosClass"] = quality(self.template)
-        if self.observed:
-            status["resources"] = {}
-        return status
-
-    def _kubelet_status(self) -> Json:
-        status: Json = {"hostIP": "10.0.0.11", "hostIPs": [{"ip": "10.0.0.11"}]}
-        if self.address:
-            status |= {"podIP": self.address, "podIPs": [{"ip": self.address}]}
-        status["startTime"] = rfc3339(self.started_at)
-        if self.inits:
-            status["initContainerStatuses"] = [self._container_status(c) for c in self.inits]
-        status["containerStatuses"] = [self._container_status(c) for c in self.apps]
-        return status
-
-    def _container_status(self, container: PodContainer) -> Json:
-        status: Json = {
-            "name": container.spec.name,
-            "state": container.state,
-            "lastState": container.last_state,
-            "ready": container.ready,
-            "restartCount": container.restart_count,
-            "image": container.spec.image,
-            "imageID": _image_id(container.spec.image) if container.created else "",
-        }
-        if container.created:
-            status["containerID"] = container.container_id
-        status["started"] = container.started
-        if container.created:
-            status["resources"] = resources(container.spec)
-            status["volumeMounts"] = mounts(self.template)
-        return status
-
-
-@lru_cache
-def _image_id(image: str) -> str:
-    digest = "".join(f"{ord(c) * (n + 7) % 256:02x}" for n, c in enumerate((image * 64)[:32]))
-    return f"{image.rpartition(':')[0]}@sha256:{digest}"
+    def withdraw(self, kind: str) -> None:
+        """Take a condition away."""
+        self.conditions.pop(kind, None)

@@ -10,12 +10,12 @@ from typing import Self
 
 from exporter.simulator.clock import Clock
 from exporter.simulator.cluster import Cluster
-from exporter.simulator.demo import TIMINGS
 from exporter.simulator.faults import Faults
 from exporter.simulator.load import Load
-from exporter.simulator.runtime import Timings
+from exporter.simulator.samples import TIMINGS
 from exporter.simulator.server import ApiServer
 from exporter.simulator.store import Store
+from exporter.simulator.timings import Timings
 from exporter.simulator.truth import Truth
 
 _TICK = 0.02
@@ -103,6 +103,10 @@ class Simulation:
     def advance(self, seconds: float) -> None:
         """Let so many virtual seconds happen at once."""
         self._clock.run_until(self._clock.now + seconds)
+
+    def forget(self) -> None:
+        """Begin the book anew: it then tells what is new to one who looks for the first time now."""
+        self.cluster.forget()
 
     def populate(self, pods: int, workloads: int = 1, namespace: str = "load") -> None:
         """Add quiet, ready pods (11 KB of JSON each) of so many Deployments."""

@@ -7,6 +7,8 @@ from random import Random
 from exporter.simulator.resources import Json
 from exporter.simulator.templates import Container, Probe, Template
 
+GATE = "example.com/quota"
+"""What keeps gated pods from being scheduled."""
 _SA_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 _HANDLERS = {"tcpSocket": {"port": 8080}, "grpc": {"port": 9000, "service": None}}
 
@@ -39,25 +41,42 @@ def pod_spec(template: Template, canaries: Canaries) -> Json:
     inits = [c for c in template.containers if c.type != "container"]
     spec: Json = {"volumes": _volumes(template, canaries)}
     if inits:
-        spec["initContainers"] = [_container(c, template, canaries) for c in inits]
-    spec["containers"] = [_container(c, template, canaries) for c in template.containers if c.type == "container"]
-    return spec | {
-        "restartPolicy": template.restart_policy,
-        "terminationGracePeriodSeconds": template.grace_seconds,
-        "dnsPolicy": "ClusterFirst",
-        "serviceAccountName": "default",
-        "serviceAccount": "default",
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "imagePullSecrets": [{"name": canaries.hatch()}],
-        "schedulerName": "default-scheduler",
-        "tolerations": [
-            {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-            for key in ("not-ready", "unreachable")
-        ],
-        "priority": 0,
-        "enableServiceLinks": True,
-        "preemptionPolicy": "PreemptLowerPriority",
+        spec["initContainers"] = [container_json(c, template, canaries) for c in inits]
+    apps = [c for c in template.containers if c.type == "container"]
+    spec["containers"] = [container_json(c, template, canaries) for c in apps]
+    return (
+        spec
+        | _optional(template)
+        | {
+            "restartPolicy": template.restart_policy,
+            "terminationGracePeriodSeconds": template.grace_seconds,
+            "dnsPolicy": "ClusterFirst",
+            "serviceAccountName": "default",
+            "serviceAccount": "default",
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "imagePullSecrets": [{"name": canaries.hatch()}],
+            "schedulerName": "default-scheduler",
+            "tolerations": [
+                {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute"}
+                | {"tolerationSeconds": template.toleration_seconds}
+                for key in ("not-ready", "unreachable")
+            ],
+            "priority": 0,
+            "enableServiceLinks": True,
+            "preemptionPolicy": "PreemptLowerPriority",
+        }
+    )
+
+
+def _optional(template: Template) -> Json:
+    """What only some pods have."""
+    wanted: Json = {
+        "readinessGates": [{"conditionType": gate} for gate in template.readiness_gates],
+        "schedulingGates": [{"name": GATE}] if template.gated_seconds else [],
+        "activeDeadlineSeconds": template.deadline_seconds,
+        "nodeSelector": {"example.com/pool": template.pool} if template.pool else {},
     }
+    return {key: value for key, value in wanted.items() if value}
 
 
 def _volumes(template: Template, canaries: Canaries) -> list[Json]:
@@ -97,7 +116,14 @@ def resources(container: Container) -> Json:
     return {key: value for key, value in shown.items() if value}
 
 
-def _container(container: Container, template: Template, canaries: Canaries) -> Json:
+def container_spec(spec: Json, name: str) -> Json:
+    """One container of a pod's spec."""
+    found: Json = next(container for container in spec["containers"] if container["name"] == name)
+    return found
+
+
+def container_json(container: Container, template: Template, canaries: Canaries) -> Json:
+    """A container of any kind as the spec shows it."""
     spec: Json = {
         "name": container.name,
         "image": container.image,
@@ -111,8 +137,7 @@ def _container(container: Container, template: Template, canaries: Canaries) -> 
         ],
         "resources": resources(container),
     }
-    if container.type == "sidecar":
-        spec["restartPolicy"] = "Always"
+    spec |= _policies(container)
     spec["volumeMounts"] = mounts(template)
     for name, probe in (
         ("livenessProbe", container.liveness),
@@ -127,6 +152,18 @@ def _container(container: Container, template: Template, canaries: Canaries) -> 
         "imagePullPolicy": "IfNotPresent",
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
+
+
+def _policies(container: Container) -> Json:
+    """How it restarts, where that is not the pod's policy."""
+    policy = "Always" if container.type == "sidecar" else container.restart_policy
+    rules = [
+        {"action": rule.action, "exitCodes": {"operator": "In", "values": list(rule.exit_codes)}}
+        for rule in container.rules
+    ]
+    resizes = [{"resourceName": "memory", "restartPolicy": container.resized_by}] if container.resized_by else []
+    wanted: Json = {"restartPolicy": policy, "restartPolicyRules": rules, "resizePolicy": resizes}
+    return {key: value for key, value in wanted.items() if value}
 
 
 def _probe(probe: Probe, canaries: Canaries) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,6 +65,8 @@ class Store:
         self._listeners: dict[str, list[Listener]] = {r.plural: [] for r in RESOURCES}
         self._history = history
         self.compactions = 0
+        self.published: Counter[str] = Counter()
+        """Changes so far, by resource."""
 
     def put(self, resource: Resource, obj: Json) -> Version:
         """Store an object, new or changed. Its metadata gets the new resourceVersion."""
@@ -116,6 +118,7 @@ class Store:
         return Version(metadata["namespace"], metadata["name"], self.revision, encode(obj))
 
     def _publish(self, resource: Resource, event: Event) -> None:
+        self.published[resource.plural] += 1
         events = self._events[resource.plural]
         events.append(event)
         if len(events) > self._history:

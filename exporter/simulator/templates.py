@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from exporter.simulator.truth import ContainerType
 
 FOREVER = float("inf")
+Policy: TypeAlias = Literal["Always", "OnFailure", "Never"]
+PullError: TypeAlias = Literal["network", "auth", "not_found", "rate_limit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Run:
     """The probe whose failures make the kubelet end it."""
     start_error: bool = False
     """The runtime cannot start it: exit code 128, never ran."""
+    hook_fails: bool = False
+    """Its postStart hook fails after `seconds`, and the kubelet kills it."""
     startup_seconds: float = 0.0
     """From its start until its startup probe succeeds."""
     ready_seconds: float = 1.0
@@ -45,6 +49,14 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """A container's own restart rule: what its exit with one of these codes brings (KEP-5307, KEP-5532)."""
+
+    action: Literal["Restart", "RestartAllContainers"]
+    exit_codes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A container of any type. Its instances go by `runs` in turn, the last one again and again."""
 
@@ -60,8 +72,18 @@ class Container:
     pull_seconds: float = 0.0
     pull_failures: float = 0
     """Image pulls that fail before the first that succeeds."""
+    pull_error: PullError = "network"
+    restart_policy: Policy | None = None
+    """Its own, where it is not the pod's; a sidecar's is Always."""
+    rules: tuple[Rule, ...] = ()
+    resized_by: Literal["", "RestartContainer"] = ""
+    """What a resize of memory in place takes; "": nothing."""
     config_error_seconds: float = 0.0
     """From the first try until the secret that it needs exists."""
+
+    def action_at(self, exit_code: int) -> str:
+        """What its rules say of an exit code: "" if nothing."""
+        return next((rule.action for rule in self.rules if exit_code in rule.exit_codes), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +92,24 @@ class Template:
 
     containers: tuple[Container, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
-    restart_policy: Literal["Always", "OnFailure", "Never"] = "Always"
+    restart_policy: Policy = "Always"
     grace_seconds: int = 30
+    blocked: tuple[str, ...] = ()
+    """Why it cannot be scheduled at first: causes as `scheduler.py` knows them, each for some seconds."""
     unschedulable: bool = False
+    """The last of them stays for ever; lack of CPU if there is none."""
+    gated_seconds: float = 0.0
+    """How long a scheduling gate keeps the scheduler from trying."""
+    readiness_gates: tuple[str, ...] = ()
+    """Conditions that others have to set to True before the pod is Ready."""
+    deadline_seconds: int = 0
+    """The kubelet ends the pod so long after it took it; 0: never."""
+    rejected_for: str = ""
+    """The resource of which the node that it is bound to has too little."""
+    pool: str = ""
+    """The kind of nodes that it runs on."""
+    toleration_seconds: int = 300
+    """How long it stays on a node that is not ready."""
     held_seconds: float = 0.0
     """How long a finalizer keeps a deleted pod after all its containers have ended."""
     shared_volume: str = ""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
-ContainerType: TypeAlias = Literal["container", "init", "sidecar"]
+from exporter.simulator.episodes import Loops, Readiness, Rollouts, Starts
+
+ContainerType: TypeAlias = Literal["container", "init", "sidecar", "ephemeral"]
 TERMINAL = ("Succeeded", "Failed")
+PASSING = ("PodCompleted", "PodFailed")
+"""Reasons of Ready=False that only say that the pod ends."""
 ON_THE_WAY = ("ContainerCreating", "PodInitializing")
 """Waiting reasons of every start; they are no trouble and are not booked."""
+
+
+FOLLOWED = ("Ready", "DisruptionTarget", "PodResizePending", "PodResizeInProgress", "AllContainersRestarting")
+"""Conditions whose changes are booked, besides readiness gates."""
 
 
 class Workload(NamedTuple):
@@ -39,7 +48,10 @@ class Truth:
     `starts`, `readiness_losses`: W, container, container_type; `restarts`: … + cause;
     `terminations`: … + reason, exit_code (a string; "" if nobody saw it); `waits`: … + reason;
     `transitions`: W, from, to ("None" before the first phase, "Deleted" after the last);
-    `disruptions`: W, reason, resource ("" where none was short).
+    `conditions`: W, condition, status, reason; `disruptions`: W, reason, resource ("" where none was short);
+    `startups`, `rollouts`, `in_place_restarts`, `graces_exceeded`, `loops_ended`: W; `startup_failures`: W, stage;
+    `regained`: W, cause of the lost Ready; `scheduling_failures`: W, cause; `crash_loops`: W, container, type;
+    `pull_failures`: W, container, type, cause; `stops`: namespace, kind, of pods deleted before their end.
     What the API carried in Events, which senders hold back in bursts: `events`: W, reason, of Warnings;
     `probe_failures`: W, container, container_type, probe; `probe_causes`: … + cause; `pulls`: … + result.
     """
@@ -52,12 +64,28 @@ class Truth:
         self.readiness_losses: Counter[Labels] = Counter()
         self.transitions: Counter[Labels] = Counter()
         self.disruptions: Counter[Labels] = Counter()
+        self.conditions: Counter[Labels] = Counter()
+        self.startups: Counter[Labels] = Counter()
+        self.startup_failures: Counter[Labels] = Counter()
+        self.regained: Counter[Labels] = Counter()
+        self.rollouts: Counter[Labels] = Counter()
+        self.in_place_restarts: Counter[Labels] = Counter()
+        self.graces_exceeded: Counter[Labels] = Counter()
+        self.scheduling_failures: Counter[Labels] = Counter()
+        self.crash_loops: Counter[Labels] = Counter()
+        self.loops_ended: Counter[Labels] = Counter()
+        self.pull_failures: Counter[Labels] = Counter()
+        self.stops: Counter[Labels] = Counter()
         self.events: Counter[Labels] = Counter()
         self.probe_failures: Counter[Labels] = Counter()
         self.probe_causes: Counter[Labels] = Counter()
         self.pulls: Counter[Labels] = Counter()
+        self.starting = Starts(self.startups, self.startup_failures)
+        self.readiness = Readiness(self.regained)
+        self.loops = Loops(self.crash_loops, self.loops_ended)
+        self.templates = Rollouts(self.rollouts)
         self._phases: dict[str, tuple[Workload, str]] = {}
-        self._ready: set[str] = set()
+        self._statuses: dict[str, dict[str, str]] = {}
 
     @property
     def pods(self) -> dict[Labels, int]:
@@ -69,7 +97,7 @@ class Truth:
         """Pods now in phase Running with condition Ready True, by W; 0 where a workload has pods but none is."""
         ready: Counter[Labels] = Counter()
         for uid, (workload, phase) in self._phases.items():
-            ready[workload] += phase == "Running" and uid in self._ready
+            ready[workload] += phase == "Running" and uid in self.readiness
         return dict(ready)
 
     def phase(self, uid: str) -> str:
@@ -77,10 +105,13 @@ class Truth:
         return self._phases[uid][1]
 
     def forget(self) -> None:
-        """Set all counts to 0; the pods stay."""
+        """Set all counts to 0; the pods stay, and of what goes on only what one sees now."""
         for book in vars(self).values():
             if isinstance(book, Counter):
                 book.clear()
+        self.readiness.forget()
+        self.loops.forget()
+        self.templates.forget()
 
     def entered(self, uid: str, workload: Workload, phase: str) -> None:
         """A pod entered a phase; its first one makes it known, and Terminating lasts until it is gone."""
@@ -93,15 +124,23 @@ class Truth:
         """A pod is gone."""
         workload, before = self._phases.pop(uid)
         self.transitions[*workload, before, "Deleted"] += 1
-        self._ready.discard(uid)
+        self._statuses.pop(uid, None)
+        for episodes in (self.readiness, self.loops, self.templates):
+            episodes.gone(uid)
+
+    def written(self, uid: str, workload: Workload, conditions: Mapping[str, tuple[str, str]]) -> None:
+        """Status and reason of a pod's conditions: appearing as False or Unknown is no change, nor is its own end."""
+        before = self._statuses.get(uid, {})
+        self._statuses[uid] = {kind: status for kind, (status, _) in conditions.items()}
+        for kind, (status, reason) in conditions.items():
+            passing = kind == "Ready" and status == "False" and reason in PASSING
+            born = kind not in before and status != "True"
+            if before.get(kind) != status and not born and not passing:
+                self.conditions[*workload, kind, status, reason] += 1
 
     def disrupted(self, workload: Workload, reason: str, resource: str = "") -> None:
         """Somebody else takes a pod away."""
         self.disruptions[*workload, reason, resource] += 1
-
-    def turned(self, uid: str, *, ready: bool) -> None:
-        """A pod's condition Ready changed."""
-        (self._ready.add if ready else self._ready.discard)(uid)
 
     def started(self, container: Container) -> None:
         """An instance began to run."""
@@ -123,6 +162,26 @@ class Truth:
     def unreadied(self, container: Container) -> None:
         """A running instance went from ready to not ready by its readiness probe."""
         self.readiness_losses[container] += 1
+
+    def unscheduled(self, workload: Workload, cause: str) -> None:
+        """The scheduler found out that it cannot place a pod, or that it is for another reason than before."""
+        self.scheduling_failures[*workload, cause] += 1
+
+    def restarted_in_place(self, workload: Workload) -> None:
+        """All containers of a pod are made anew."""
+        self.in_place_restarts[workload] += 1
+
+    def overran(self, workload: Workload) -> None:
+        """A pod had a container that was killed when the grace period was over."""
+        self.graces_exceeded[workload] += 1
+
+    def stopped(self, workload: Workload) -> None:
+        """A pod that was deleted while it was on its way is gone."""
+        self.stops[workload[:2]] += 1
+
+    def not_pulled(self, container: Container, cause: str) -> None:
+        """An image could not be had."""
+        self.pull_failures[*container, cause] += 1
 
     def carried(self, workload: Workload, reason: str, count: int) -> None:
         """The API shows so many more occurrences of a Warning."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from exporter.simulator.clock import rfc3339
-from exporter.simulator.cluster import Cluster, Identity, owner_reference
+from exporter.simulator.cluster import Cluster
+from exporter.simulator.identity import Identity, owner_reference
 from exporter.simulator.pods import Pod
 from exporter.simulator.resources import REPLICA_SETS, Json
 from exporter.simulator.templates import Template
@@ -177,7 +179,7 @@ class DaemonSet:
         for node in self._cluster.nodes:
             if node not in self.pods or not self.pods[node].alive:
                 name = prefix + self._cluster.suffix()
-                identity = Identity(name, self.workload, self._owner, prefix, labels=self._labels)
+                identity = Identity(name, self.workload, self._owner, prefix, labels=self._labels, wanted=node)
                 self.pods[node] = self._cluster.create_pod(self._template, identity)
 
 
@@ -194,11 +196,14 @@ class TrainingJob:
             self.pods.append(cluster.create_pod(template, identity))
 
 
-def bare_pod(cluster: Cluster, namespace: str, name: str, template: Template, folded: str = "") -> Pod:
-    """A pod that nothing will re-create. `folded` is its workload where the name has a generated end."""
+def bare_pod(cluster: Cluster, namespace: str, name: str, template: Template, folded: str = "", node: str = "") -> Pod:
+    """A pod that nothing will re-create. `folded` is its workload where the name has a generated end.
+
+    `node`: the one that its maker has written into it.
+    """
     generate_name = f"{folded}-" if folded else ""
     workload = Workload(namespace, "Pod", folded or name)
-    return cluster.create_pod(template, Identity(name, workload, generate_name=generate_name))
+    return cluster.create_pod(template, Identity(name, workload, generate_name=generate_name, node=node))
 
 
 def static_pod(cluster: Cluster, namespace: str, name: str, template: Template, node: str) -> Pod:
@@ -214,3 +219,19 @@ def static_pod(cluster: Cluster, namespace: str, name: str, template: Template, 
     workload = Workload(namespace, "StaticPod", name)
     identity = Identity(f"{name}-{node}", workload, owner, annotations=annotations, node=node)
     return cluster.create_pod(template, identity)
+
+
+def recreate_mirror(cluster: Cluster, pod: Pod) -> None:
+    """Somebody deletes the picture of a static pod: its kubelet lets it go and makes another; the containers run on."""
+    pod.generation += 1
+    pod.deletion = (cluster.clock.now + pod.template.grace_seconds, pod.template.grace_seconds)
+    cluster.publish(pod)
+    cluster.clock.after(cluster.timings.sync / 2, partial(_make_mirror_anew, cluster, pod))
+
+
+def _make_mirror_anew(cluster: Cluster, pod: Pod) -> None:
+    cluster.remove_pod(pod, stop=False)
+    pod.become_new(cluster.uid())
+    cluster.pods[pod.namespace, pod.name] = pod
+    cluster.publish(pod)
+    cluster.clock.after(cluster.timings.sync / 2, partial(cluster.kubelet.describe, pod))

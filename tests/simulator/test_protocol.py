@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from exporter.simulator import Simulation, demo
-from exporter.simulator.demo import app, template
+from exporter.simulator.samples import app, template
 from exporter.simulator.workloads import Deployment, bare_pod
 
 PODS = "/api/v1/pods"
