@@ -105,6 +105,43 @@ def test_event_bars_are_wider_than_the_window_of_increase(dashboard: Dashboard, 
 
 
 @EACH_PANEL
+def test_bars_leave_out_series_in_which_nothing_happened(dashboard: Dashboard, panel: Json) -> None:
+    """Series begin at 0; without this the legend would name all of them."""
+    if panel["fieldConfig"]["defaults"].get("custom", {}).get("drawStyle") == "bars":
+        assert all(re.search(r" > 0\)?$", target["expr"]) for target in panel["targets"])
+
+
+@EACH_PANEL
+def test_tables_count_in_whole_numbers(dashboard: Dashboard, panel: Json) -> None:
+    """increase() extrapolates; a mean, a share or a quantile may be a fraction."""
+    for target in panel["targets"] if panel["type"] == "table" else ():
+        counts = "increase(" in target["expr"] and not re.search(r"histogram_quantile| / ", target["expr"])
+        assert not counts or "round(" in target["expr"]
+
+
+@EACH_PANEL
+def test_tables_name_each_value_or_hide_it(dashboard: Dashboard, panel: Json) -> None:
+    if panel["type"] == "table":
+        options = panel["transformations"][-1]["options"]
+        values = [f"Value #{one['refId']}" for one in panel["targets"]] if len(panel["targets"]) > 1 else ["Value"]
+        assert all((value in options["renameByName"]) is not (value in options["excludeByName"]) for value in values)
+
+
+@EACH_PANEL
+def test_legends_name_only_labels_that_the_query_keeps(dashboard: Dashboard, panel: Json) -> None:
+    for target in panel["targets"]:
+        assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= grouped(target["expr"])
+
+
+@EACH_PANEL
+def test_a_stat_of_what_may_end_shows_only_what_is_now(dashboard: Dashboard, panel: Json) -> None:
+    """Over a range it would go on showing the last value of a series that is only there while something lasts."""
+    lasting = ("unready_since", "deletion_requested", "crash_loop_since", "pod_unmanaged")
+    for target in panel["targets"] if panel["type"] == "stat" else ():
+        assert target["instant"] or not any(name in target["expr"] for name in lasting)
+
+
+@EACH_PANEL
 def test_links_lead_to_dashboards_and_variables_that_exist(dashboard: Dashboard, panel: Json) -> None:
     uids = {one.uid: set(one.variables) for one in DASHBOARDS}
     for link in re.findall(r'"url": "(/d/[^"]+)"', json.dumps(panel)):
@@ -150,6 +187,18 @@ def test_panels_do_not_overlap_and_have_ids_of_their_own(dashboard: Dashboard) -
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= COLUMNS for panel in panels(dashboard))
     ids = [panel["id"] for panel in [*placed, *(inner for row in placed for inner in row.get("panels", ()))]]
     assert len(set(ids)) == len(ids)
+
+
+@EACH
+def test_rows_of_panels_have_no_holes(dashboard: Dashboard) -> None:
+    widths: dict[tuple[int, int], int] = {}
+    for number, row in enumerate(dashboard.rows):
+        y = x = 0
+        for panel in row.panels:
+            y, x = (y + 1, 0) if x + panel.width > COLUMNS else (y, x)
+            x += panel.width
+            widths[number, y] = x
+    assert set(widths.values()) == {COLUMNS}
 
 
 @EACH

@@ -2,6 +2,7 @@
 
 from tools.dashboards.grafana import (
     BAD,
+    EVENT_STEP,
     NEUTRAL,
     ORANGE,
     RED,
@@ -54,12 +55,13 @@ DASHBOARD = Dashboard(
                     "Objects that could not be handled in the chosen time; their old state was kept. Please report what the log says.",
                     thresholds=BAD,
                 ),
-                table(
+                stat(
                     "Version",
-                    "max by (cluster, instance, version, python) (pod_exporter_build_info{$S})",
-                    "What runs, and on which Python.",
-                    width=4,
-                    height=4,
+                    "max by (version) (pod_exporter_build_info{$S})",
+                    "What runs; several while a new one is rolled out.",
+                    legend="{{version}}",
+                    thresholds=NEUTRAL,
+                    mode="instant",
                 ),
                 lines(
                     "Silence by watch",
@@ -74,20 +76,20 @@ DASHBOARD = Dashboard(
                     "From what happened to its arrival here. API times are whole seconds, so 2 s are none.",
                     "{{resource}}",
                     unit="s",
+                    interval=EVENT_STEP,
                 ),
                 lines(
                     "Lines of the watches",
-                    "sum by (resource, event) (rate(pod_exporter_watch_events_total{$S}[$__rate_interval]))",
+                    "sum by (resource) (rate(pod_exporter_watch_events_total{$S}[$__rate_interval]))",
                     "What the API server sends.",
-                    "{{resource}} {{event}}",
+                    "{{resource}}",
                     unit="cps",
                 ),
-                lines(
+                bars(
                     "Observations",
-                    "sum by (kind) (rate(pod_exporter_observations_total{$S}[$__rate_interval]))",
-                    "What the exporter made of them.",
+                    "topk(8, sum by (kind) (increase(pod_exporter_observations_total{$S}[$__rate_interval])) > 0)",
+                    "What the exporter made of them, the most frequent kinds.",
                     "{{kind}}",
-                    unit="cps",
                 ),
                 bars(
                     "Watches begun anew",
@@ -110,22 +112,23 @@ DASHBOARD = Dashboard(
                     "In the chosen time",
                     (
                         Query(
-                            "sum(increase(pod_exporter_unobserved_restarts_total{$S}[$__range]))",
+                            "round(sum(increase(pod_exporter_unobserved_restarts_total{$S}[$__range])))",
                             name="Restarts without a trace",
                         ),
                         Query(
-                            "sum(increase(pod_exporter_unobserved_deletions_total{$S}[$__range]))",
+                            "round(sum(increase(pod_exporter_unobserved_deletions_total{$S}[$__range])))",
                             name="Deletions seen late",
                         ),
                         Query(
-                            "sum(increase(pod_exporter_restart_count_resets_total{$S}[$__range]))",
+                            "round(sum(increase(pod_exporter_restart_count_resets_total{$S}[$__range])))",
                             name="Restart counts set back",
                         ),
                         Query(
-                            "sum(increase(pod_exporter_decode_errors_total{$S}[$__range]))", name="Objects unreadable"
+                            "round(sum(increase(pod_exporter_decode_errors_total{$S}[$__range])))",
+                            name="Objects unreadable",
                         ),
                         Query(
-                            "sum(increase(pod_exporter_unmatched_events_total{$S}[$__range]))",
+                            "round(sum(increase(pod_exporter_unmatched_events_total{$S}[$__range])))",
                             name="Events without a pod",
                         ),
                     ),
@@ -141,18 +144,23 @@ DASHBOARD = Dashboard(
                 ),
                 table(
                     "Durations cut to 0",
-                    "topk(10, sum by (family) (increase(pod_exporter_clamped_durations_total{$S}[$__range])))",
+                    "topk(10, round(sum by (family) (increase(pod_exporter_clamped_durations_total{$S}[$__range])))) > 0",
                     "Times that ran backwards: clocks of nodes differ.",
                     column="Durations",
                     width=6,
                 ),
                 table(
                     "Label values folded into other",
-                    "topk(10, sum by (family, label) (increase(pod_exporter_label_overflow_total{$S}[$__range])))",
+                    "topk(10, round(sum by (family, label) (increase(pod_exporter_label_overflow_total{$S}[$__range])))) > 0",
                     "Limits that keep series few were reached.",
                     column="Values",
                     width=6,
                 ),
+            ),
+        ),
+        Row(
+            "Kubelets, with --kubelet.probes",
+            (
                 lines(
                     "Kubelets read",
                     "sum by (result) (rate(pod_exporter_kubelet_reads_total{$S}[$__rate_interval]))",
@@ -172,6 +180,7 @@ DASHBOARD = Dashboard(
                     "Empty without --kubelet.probes.",
                 ),
             ),
+            collapsed=True,
         ),
         Row(
             "What it costs",

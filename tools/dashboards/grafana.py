@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from tools.dashboards.queries import expand
+from tools.dashboards.queries import above_zero, expand
 
 Json: TypeAlias = dict[str, Any]
 SCHEMA = 42
@@ -23,20 +23,33 @@ EVENT_STEP = "5m"
 
 GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE, GREY = "green", "yellow", "orange", "red", "blue", "purple", "text"
 PHASES = {
-    "Pending": YELLOW, "ContainerCreating": "light-yellow", "Running": GREEN, "Succeeded": BLUE, "Failed": RED,
+    "Pending": ORANGE, "ContainerCreating": YELLOW, "Running": GREEN, "Succeeded": BLUE, "Failed": RED,
     "Unknown": PURPLE, "Terminating": GREY,
 }  # fmt: skip
 CAUSES = {
-    "OOMKilled": "dark-red", "Error": RED, "LivenessProbe": ORANGE, "StartupProbe": "light-orange",
+    "OOMKilled": "dark-red", "Error": RED, "LivenessProbe": ORANGE, "StartupProbe": YELLOW,
     "PostStartHook": "dark-orange", "StartError": "dark-purple", "PodSandboxChanged": "light-blue", "Completed": BLUE,
     "Resize": "light-green", "Unobserved": PURPLE,
 }  # fmt: skip
 STAGES = {
     "gated": GREY, "scheduling": PURPLE, "sandbox": "light-blue", "init": YELLOW, "start": ORANGE, "readiness": GREEN,
 }  # fmt: skip
-PROBES = {"liveness": ORANGE, "readiness": YELLOW, "startup": BLUE}
+PROBES = {
+    "liveness failed": ORANGE, "readiness failed": BLUE, "startup failed": YELLOW, "liveness errored": "dark-orange",
+    "readiness errored": "dark-blue", "startup errored": "dark-yellow",
+}  # fmt: skip
+PULLS = {
+    "present": "light-blue", "pulled": BLUE, "failed auth": RED, "failed not_found": "dark-red",
+    "failed rate_limit": ORANGE, "failed network": "light-red", "failed other": PURPLE,
+}  # fmt: skip
+STATUSES = {
+    "Running": GREEN, "(Completed|Succeeded)": BLUE, "(Pending|ContainerCreating|PodInitializing|Init)": YELLOW,
+    "Terminating": GREY, r"\S*(BackOff|Err|Error|Killed|Failed|Evicted|Unknown|DeadlineExceeded)\S*": RED,
+}  # fmt: skip
 Colours: TypeAlias = Mapping[str, str]
-"""A word has one colour on all dashboards."""
+"""A word, or a pattern of words, has one colour on all dashboards."""
+FIRST = ("cluster", "namespace", "workload", "workload_kind", "pod", "container")
+"""Labels that are a table's first columns; Grafana alone would sort all by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,7 @@ class Panel:
     overrides: tuple[Json, ...] = ()
     interval: str = ""
     mode: Literal["range", "instant", "heatmap"] = "range"
+    """instant: what is now; a range would go on showing the last value of a series that has ended."""
 
     def json(self, number: int, x: int, y: int) -> Json:
         """Grafana's form of it, at that place."""
@@ -96,7 +110,7 @@ class Panel:
             "editorMode": "code",
             "range": self.mode != "instant",
             "instant": self.mode == "instant",
-            "format": {"range": "time_series", "instant": "table", "heatmap": "heatmap"}[self.mode],
+            "format": self.kind if self.kind in ("table", "heatmap") else "time_series",
         }
 
 
@@ -268,6 +282,7 @@ def steps(*limits: tuple[float, str], base: str = GREEN) -> Json:
 BAD = steps((1, RED))
 WORRYING = steps((1, ORANGE))
 NEUTRAL = steps(base=BLUE)
+YES_OR_NO: list[Json] = [{"type": "value", "options": {"0": {"text": "no"}, "1": {"text": "yes"}}}]
 
 
 def _queries(given: str | Sequence[Query], legend: str) -> tuple[Query, ...]:
@@ -277,25 +292,28 @@ def _queries(given: str | Sequence[Query], legend: str) -> tuple[Query, ...]:
 def _coloured(colours: Colours) -> tuple[Json, ...]:
     return tuple(
         {
-            "matcher": {"id": "byName", "options": word},
+            "matcher": {"id": "byRegexp", "options": f"/(^| ){word}( |$)/"},
             "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
         }
         for word, colour in colours.items()
     )
 
 
-def stat(title: str, expr: str, description: str, *, thresholds: Json = BAD, **more: Any) -> Panel:
-    """One number with its history behind it."""
+def stat(
+    title: str, expr: str, description: str, *, legend: str = "", thresholds: Json = BAD, **more: Any
+) -> Panel:  # fmt: skip
+    """One number with its history behind it, or with a legend the name of its series."""
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-        "colorMode": "value", "graphMode": "area", "justifyMode": "auto", "orientation": "auto", "textMode": "auto",
+        "colorMode": "value", "graphMode": "area", "justifyMode": "auto", "orientation": "auto",
+        "textMode": "name" if legend else "auto",
     }  # fmt: skip
     defaults = {"thresholds": thresholds, "color": {"mode": "thresholds"}, **more.pop("defaults", {})}
     return Panel(
         "stat",
         title,
         description,
-        (Query(expr),),
+        (Query(expr, legend),),
         **{"width": 4, "height": 4, **more},
         options=options,
         defaults=defaults,
@@ -313,19 +331,20 @@ def lines(
 ) -> Panel:
     """Values over time."""
     custom = {
-        "drawStyle": "line", "lineWidth": 1, "fillOpacity": 30 if stacked else 5, "showPoints": "never",
+        "drawStyle": "line", "lineWidth": 1, "fillOpacity": 30 if stacked else 5, "showPoints": "auto",
         "spanNulls": False, "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
     }  # fmt: skip
     return _timeseries(title, _queries(queries, legend), description, custom, **more)
 
 
 def bars(title: str, queries: str | Sequence[Query], description: str, legend: str = "", **more: Any) -> Panel:
-    """Events in each span of time."""
+    """Events in each span of time; what did not happen in all of it is not in the legend."""
+    happened = tuple(replace(one, expr=above_zero(one.expr)) for one in _queries(queries, legend))
     custom = {
         "drawStyle": "bars", "lineWidth": 0, "fillOpacity": 80, "showPoints": "never",
         "stacking": {"mode": "normal", "group": "A"},
     }  # fmt: skip
-    return _timeseries(title, _queries(queries, legend), description, custom, interval=EVENT_STEP, **more)
+    return _timeseries(title, happened, description, custom, interval=EVENT_STEP, **more)
 
 
 def _timeseries(
@@ -372,10 +391,14 @@ def heatmap(title: str, expr: str, description: str, **more: Any) -> Panel:
 
 
 def table(
-    title: str, queries: str | Sequence[Query], description: str, *, column: str = "Value", links: Sequence[Json] = (),
-    units: dict[str, str] | None = None, **more: Any,
+    title: str, queries: str | Sequence[Query], description: str, *, column: str = "", links: Sequence[Json] = (),
+    units: dict[str, str] | None = None, flags: Sequence[str] = (), ascending: bool = False, **more: Any,
 ) -> Panel:  # fmt: skip
-    """One row for each set of labels. `column` names the value of the only query; `units` by column."""
+    """One row for each set of labels, by the first value, which is the worst at the top unless `ascending`.
+
+    `column` names the value of the only query, which is not shown without a name; `units` are by column; in `flags`
+    1 is yes and 0 no.
+    """
     many = (Query(queries, name=column),) if isinstance(queries, str) else tuple(queries)
     letters = [chr(ord("A") + place) for place in range(len(many))]
     values = {
@@ -383,44 +406,57 @@ def table(
         for letter, query in zip(letters, many, strict=True)
     }
     transformations: list[Json] = [{"id": "merge", "options": {}}] if len(many) > 1 else []
-    transformations.append({"id": "organize", "options": {"excludeByName": {"Time": True}, "renameByName": values}})
-    overrides: list[Json] = [
-        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
-        for name, unit in (units or {}).items()
-    ]
-    named = {"workload": TO_WORKLOAD, "pod": TO_POD}
-    for name, link in named.items():
-        if link in links:
-            overrides.append(
-                {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "links", "value": [link]}]}
-            )
+    transformations.append({"id": "organize", "options": _organized(values)})
     options = {
         "showHeader": True,
         "cellHeight": "sm",
         "footer": {"show": False},
-        "sortBy": [{"displayName": many[0].name, "desc": True}],
+        "sortBy": [{"displayName": many[0].name, "desc": not ascending}] if many[0].name else [],
     }
     defaults = {"custom": {"filterable": True, "align": "auto"}}
     return Panel(
         "table", title, description, many, **more, mode="instant", options=options, defaults=defaults,
-        transformations=tuple(transformations), overrides=tuple(overrides),
+        transformations=tuple(transformations), overrides=tuple(_columns(units or {}, flags, links)),
     )  # fmt: skip
 
 
+def _columns(units: Mapping[str, str], flags: Sequence[str], links: Sequence[Json]) -> Iterator[Json]:
+    """What is special about single columns of a table."""
+    leading = [(name, link) for name, link in (("workload", TO_WORKLOAD), ("pod", TO_POD)) if link in links]
+    settings: list[tuple[str, str, Any]] = [
+        *((name, "unit", unit) for name, unit in units.items()),
+        *((name, "mappings", YES_OR_NO) for name in flags),
+        *((name, "links", [link]) for name, link in leading),
+    ]
+    for name, setting, value in settings:
+        yield {"matcher": {"id": "byName", "options": name}, "properties": [{"id": setting, "value": value}]}
+
+
+def _organized(values: dict[str, str]) -> Json:
+    """Options of the transformation that orders and names the columns; a value without a name is left out."""
+    return {
+        "excludeByName": {"Time": True, **{value: True for value, name in values.items() if not name}},
+        "indexByName": {label: place for place, label in enumerate(FIRST)},
+        "renameByName": {value: name for value, name in values.items() if name},
+    }
+
+
 def timeline(
-    title: str, expr: str, description: str, legend: str, states: dict[int, tuple[str, str]], **more: Any
-) -> Panel:
-    """What was when; `states`: word and colour of each number."""
-    mapping = {str(number): {"text": word, "color": colour} for number, (word, colour) in states.items()}
+    title: str, expr: str, description: str, legend: str, states: dict[int, tuple[str, str]] | None = None,
+    *, colours: Colours | None = None, **more: Any,
+) -> Panel:  # fmt: skip
+    """What was when; `states`: word and colour of each number, without it a row has one colour and no words."""
+    mapping = {str(number): {"text": word, "color": colour} for number, (word, colour) in (states or {}).items()}
     defaults = {
-        "mappings": [{"type": "value", "options": mapping}],
+        "mappings": [{"type": "value", "options": mapping}] if states else [],
         # Colours by thresholds would show "< 80" instead of the mapped words.
         "color": {"mode": "fixed", "fixedColor": GREY},
         "custom": {"fillOpacity": 80, "lineWidth": 0},
     }
     options = {
-        "mergeValues": True, "showValue": "auto", "alignValue": "left", "rowHeight": 0.9, "perPage": 20,
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True}, "tooltip": {"mode": "single"},
+        "mergeValues": True, "showValue": "auto" if states else "never", "alignValue": "left", "rowHeight": 0.9,
+        "perPage": 20, "legend": {"displayMode": "list", "placement": "bottom", "showLegend": bool(states)},
+        "tooltip": {"mode": "single"},
     }  # fmt: skip
     return Panel(
         "state-timeline",
@@ -430,4 +466,5 @@ def timeline(
         **{"width": 24, **more},
         options=options,
         defaults=defaults,
+        overrides=_coloured(colours or {}),
     )

@@ -36,7 +36,7 @@ DASHBOARD = Dashboard(
                     "restarts of the workload.",
                 ),
                 stat(
-                    "Crash-looping containers",
+                    "In a crash loop",
                     "sum(pod_workload_crash_looping_containers{$W}) or vector(0)",
                     "Containers in a crash loop: from the first back-off until they have run for ten minutes. "
                     "Any is bad; the table below names the workload.",
@@ -92,7 +92,7 @@ DASHBOARD = Dashboard(
                 ),
                 lines(
                     "Waiting containers by reason",
-                    "sum by (reason) (pod_workload_waiting_containers{$W}) > 0",
+                    "sum by (reason) (pod_workload_waiting_containers{$W})",
                     "What containers wait for now. CrashLoopBackOff and ImagePullBackOff do not go by themselves.",
                     "{{reason}}",
                     stacked=True,
@@ -112,10 +112,10 @@ DASHBOARD = Dashboard(
                 table(
                     "Worst workloads",
                     (
-                        Query("topk(20, sum by (W) (increase(pod_container_restarts_total{$W}[$__range])) > 0)", name="Restarts"),
+                        Query("topk(20, round(sum by (W) (increase(pod_container_restarts_total{$W}[$__range]))) > 0)", name="Restarts"),
                         Query(
-                            "sum by (W) (increase(pod_container_terminations_total"
-                            '{$W, reason="OOMKilled"}[$__range])) > 0',
+                            "round(sum by (W) (increase(pod_container_terminations_total"
+                            '{$W, reason="OOMKilled"}[$__range]))) > 0',
                             name="OOM kills",
                         ),
                     ),
@@ -127,14 +127,14 @@ DASHBOARD = Dashboard(
                     "Pods in trouble",
                     'max by (cluster, namespace, pod, status) (pod_status{job=~"$job", cluster=~"$cluster", '
                     'namespace=~"$namespace", status!~"Running|Completed|Succeeded"}) '
-                    "* on (cluster, namespace, pod) group_left (workload_kind, workload) "
-                    "max by (cluster, namespace, pod, workload_kind, workload) (pod_info{$W})",
+                    "* on (cluster, namespace, pod) group_left (workload) "
+                    "max by (cluster, namespace, pod, workload) (pod_info{$W})",
                     "Pods that kubectl would not show as Running or Completed, with its STATUS.",
                     links=(TO_POD,),
                 ),
                 table(
                     "Warning Events",
-                    'topk(15, sum by (namespace, reason) (increase(pod_events_total{$W, event_type="Warning"}[$__range])) > 0)',
+                    'topk(15, round(sum by (namespace, reason) (increase(pod_events_total{$W, event_type="Warning"}[$__range]))) > 0)',
                     "What Kubernetes warned of in the chosen time. A lower bound: it drops Events in bursts.",
                     column="Occurrences",
                     units={"Occurrences": "none"},

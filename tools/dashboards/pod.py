@@ -1,13 +1,14 @@
 """One pod."""
 
 from tools.dashboards.grafana import (
-    BLUE,
     GREEN,
     NEUTRAL,
     ORANGE,
     RED,
+    STATUSES,
     WORRYING,
     YELLOW,
+    YES_OR_NO,
     Dashboard,
     Query,
     Row,
@@ -17,6 +18,7 @@ from tools.dashboards.grafana import (
     table,
     timeline,
 )
+from tools.dashboards.queries import in_gib
 
 DASHBOARD = Dashboard(
     "pod-exporter-pod",
@@ -32,7 +34,7 @@ DASHBOARD = Dashboard(
                     "max by (pod) (pod_ready{$P})",
                     "Whether it gets traffic.",
                     thresholds=steps((1, GREEN), base=RED),
-                    defaults={"mappings": [{"type": "value", "options": {"0": {"text": "no"}, "1": {"text": "yes"}}}]},
+                    defaults={"mappings": YES_OR_NO},
                 ),
                 stat(
                     "Age",
@@ -46,7 +48,8 @@ DASHBOARD = Dashboard(
                     "max by (pod) (pod_unmanaged{$P})",
                     "yes: a bare pod; nothing will make it again.",
                     thresholds=WORRYING,
-                    defaults={"noValue": "no", "mappings": [{"type": "value", "options": {"1": {"text": "yes"}}}]},
+                    defaults={"noValue": "no", "mappings": YES_OR_NO},
+                    mode="instant",
                 ),
                 stat(
                     "Deleting for",
@@ -54,6 +57,7 @@ DASHBOARD = Dashboard(
                     "Since its deletion was asked for. none: it was not.",
                     unit="s",
                     thresholds=WORRYING,
+                    mode="instant",
                 ),
                 stat(
                     "Restarts",
@@ -67,6 +71,7 @@ DASHBOARD = Dashboard(
                     "Of the container that is longest in one. none: in no loop.",
                     unit="s",
                     thresholds=WORRYING,
+                    mode="instant",
                 ),
                 table(
                     "Identity",
@@ -85,7 +90,7 @@ DASHBOARD = Dashboard(
                     "max by (pod, status) (pod_status{$P})",
                     "The STATUS that kubectl prints, over time: one line for each that it ever had.",
                     "{{status}}",
-                    {1: ("here", BLUE)},
+                    colours=STATUSES,
                 ),
                 timeline(
                     "Containers",
@@ -104,6 +109,7 @@ DASHBOARD = Dashboard(
                     "max by (container, container_type, image, image_id) (pod_container_info{$P}) * on (container) group_left () max by (container) (pod_container_ready{$P})",
                     "What runs. image_id names the exact content.",
                     column="Ready",
+                    flags=("Ready",),
                     width=24,
                     height=6,
                 ),
@@ -143,16 +149,23 @@ DASHBOARD = Dashboard(
                     "Of each container",
                     (
                         Query(
-                            'max by (container, resource, unit) (pod_container_resource_requests{job=~"$job"} * on (cluster, namespace, workload_kind, workload) group_left () max by (cluster, namespace, workload_kind, workload) (pod_info{$P}))',
+                            in_gib(
+                                "max by (container, resource, unit)",
+                                'pod_container_resource_requests{job=~"$job", %s} * on (cluster, namespace, workload_kind, workload) group_left () max by (cluster, namespace, workload_kind, workload) (pod_info{$P})',
+                            ),
                             name="Request",
                         ),
                         Query(
-                            'max by (container, resource, unit) (pod_container_resource_limits{job=~"$job"} * on (cluster, namespace, workload_kind, workload) group_left () max by (cluster, namespace, workload_kind, workload) (pod_info{$P}))',
+                            in_gib(
+                                "max by (container, resource, unit)",
+                                'pod_container_resource_limits{job=~"$job", %s} * on (cluster, namespace, workload_kind, workload) group_left () max by (cluster, namespace, workload_kind, workload) (pod_info{$P})',
+                            ),
                             name="Limit",
                         ),
                     ),
                     "Of the newest pod of the workload. Memory without a limit can take the node down with it.",
                     width=24,
+                    height=6,
                 ),
             ),
             collapsed=True,

@@ -1,6 +1,6 @@
 """Probes: what fails, why, and what it costs."""
 
-from tools.dashboards.grafana import CAUSES, PROBES, TO_POD, TO_WORKLOAD, Dashboard, Row, bars, lines, table
+from tools.dashboards.grafana import PROBES, TO_POD, TO_WORKLOAD, Dashboard, Row, bars, lines, table
 
 DASHBOARD = Dashboard(
     "pod-exporter-probes",
@@ -16,6 +16,7 @@ DASHBOARD = Dashboard(
                     "sum by (probe, outcome) (increase(pod_container_probe_failures_total{$W}[$__rate_interval]))",
                     "Failed attempts; errored: the probe could not be made. Startup probes fail by design until the start is over.",
                     "{{probe}} {{outcome}}",
+                    colours=PROBES,
                 ),
                 bars(
                     "Failures by cause",
@@ -25,26 +26,26 @@ DASHBOARD = Dashboard(
                 ),
                 table(
                     "Share of attempts that failed",
-                    'topk(20, sum by (W, container, probe) (rate(pod_container_probe_failures_total{$W, outcome="failed"}[$__range])) * on (W, container, probe) max by (W, container, probe) (pod_container_probe_period_seconds{$W}) / on (W) group_left () sum by (W) (pod_workload_pods{$W, phase="Running"}))',
+                    'topk(20, sum by (W, container, probe) (rate(pod_container_probe_failures_total{$W, outcome="failed"}[$__range])) * on (W, container, probe) max by (W, container, probe) (pod_container_probe_period_seconds{$W}) / on (W) group_left () sum by (W) (pod_workload_pods{$W, phase="Running"}) > 0)',
                     "Above a fifth for liveness or readiness is a probe that will kill or cut off sooner or later.",
                     column="Share",
                     links=(TO_WORKLOAD,),
                     units={"Share": "percentunit"},
                 ),
                 table(
-                    "Seconds of failure until killed",
+                    "Time of failure until killed",
                     'max by (W, container, probe) (pod_container_probe_period_seconds{$W, probe=~"liveness|startup"}) * on (W, container, probe) max by (W, container, probe) (pod_container_probe_failure_threshold{$W})',
-                    "Period times threshold: how long a container may be ill. A liveness probe below ten seconds kills for a garbage collection.",
-                    column="Seconds",
+                    "Period times threshold: how long a container may be ill, shortest first. A liveness probe below ten seconds kills for a garbage collection.",
+                    column="Until killed",
                     links=(TO_WORKLOAD,),
-                    units={"Seconds": "s"},
+                    units={"Until killed": "s"},
+                    ascending=True,
                 ),
                 bars(
                     "Kills by probes",
                     'sum by (W, container, reason) (increase(pod_container_restarts_total{$W, reason=~"LivenessProbe|StartupProbe"}[$__rate_interval]))',
                     "Containers that the kubelet killed because of a probe. If the container was well, the probe is too strict.",
                     "{{namespace}}/{{workload}} {{container}} {{reason}}",
-                    colours=CAUSES,
                     width=24,
                 ),
             ),
@@ -54,20 +55,21 @@ DASHBOARD = Dashboard(
             (
                 bars(
                     "Readiness lost",
-                    "sum by (container, cause) (increase(pod_container_readiness_losses_total{$W}[$__rate_interval]))",
+                    "topk(10, sum by (namespace, workload, cause) (increase(pod_container_readiness_losses_total{$W}[$__rate_interval])) > 0)",
                     "Containers that went out of traffic. Cause node: the kubelet restarted or its node was away.",
-                    "{{container}} {{cause}}",
+                    "{{namespace}}/{{workload}} {{cause}}",
                 ),
                 table(
                     "Out of traffic for, 90 %",
-                    "histogram_quantile(0.9, sum by (namespace, workload, le) (increase(pod_unready_duration_seconds_bucket{$W}[$__range])))",
+                    "histogram_quantile(0.9, sum by (cluster, namespace, workload_kind, workload, le) (increase(pod_unready_duration_seconds_bucket{$W}[$__range])))",
                     "How long all but the longest tenth of the episodes lasted.",
-                    column="Seconds",
-                    units={"Seconds": "s"},
+                    column="Out for",
+                    links=(TO_WORKLOAD,),
+                    units={"Out for": "s"},
                 ),
                 table(
                     "Unready now",
-                    "sort_desc(time() - max by (cluster, namespace, pod, workload_kind, workload, was_ready) (pod_unready_since_timestamp_seconds{$W}))",
+                    "sort_desc(time() - max by (cluster, namespace, pod, workload, was_ready) (pod_unready_since_timestamp_seconds{$W}))",
                     "was_ready=false: it has never been ready since its creation.",
                     column="For",
                     links=(TO_POD,),
@@ -90,13 +92,13 @@ DASHBOARD = Dashboard(
                     "count by (probe, handler) (max by (W, container, probe, handler) (pod_container_probe_info{$W}))",
                     "How many containers have which probe.",
                     "{{probe}} {{handler}}",
-                    colours=PROBES,
                 ),
                 table(
                     "Source",
                     "max by (cluster, source) (pod_exporter_probe_source{$C})",
-                    "kubelet 1: failures are exact. Only events 1: they are a lower bound; --kubelet.probes makes them exact.",
+                    "kubelet: failures are exact. Only events: they are a lower bound; --kubelet.probes makes them exact.",
                     column="In use",
+                    flags=("In use",),
                 ),
             ),
         ),

@@ -24,3 +24,17 @@ def expand(query: str) -> str:
     """The query as Grafana takes it."""
     selected = re.sub(r"\$[WKPCS]\b", lambda found: SELECTORS[found[0]], query)
     return re.sub(r"(?<=\()W(?=[,)])", WORKLOAD, selected)
+
+
+def above_zero(query: str) -> str:
+    """The query without what is 0: series that exist from the begin, so that increase() sees their first event."""
+    return query if query.endswith(" > 0") else f"{query} > 0"
+
+
+def in_gib(aggregated: str, query: str) -> str:
+    """The query twice, for what is counted in bytes and for all else, bytes as GiB: a column of a table has one unit.
+
+    `query` has `%s` where the matcher of its label `unit` goes.
+    """
+    rest, memory = (f"{aggregated} ({query % matcher})" for matcher in ('unit!="byte"', 'unit="byte"'))
+    return f'{rest} or label_replace({memory} / 1024^3, "unit", "GiB", "", "")'

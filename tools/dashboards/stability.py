@@ -13,12 +13,12 @@ DASHBOARD = Dashboard(
             (
                 table(
                     "Most restarts",
-                    "topk(20, sum by (W, container, reason) (increase(pod_container_restarts_total{$W}[$__range])) > 0)",
+                    "topk(20, round(sum by (W, container, reason) (increase(pod_container_restarts_total{$W}[$__range]))) > 0)",
                     "Containers with most restarts in the chosen time, by cause.",
                     column="Restarts",
                     links=(TO_WORKLOAD,),
                     units={"Restarts": "none"},
-                    width=16,
+                    width=20,
                 ),
                 stat(
                     "Causes unobserved",
@@ -34,6 +34,7 @@ DASHBOARD = Dashboard(
                     "sum by (namespace, workload, container) (pod_workload_crash_looping_containers{$W}) > 0",
                     "Containers in a crash loop, their running moments included.",
                     "{{namespace}}/{{workload}} {{container}}",
+                    stacked=True,
                     width=24,
                 ),
                 bars(
@@ -57,7 +58,7 @@ DASHBOARD = Dashboard(
                 ),
                 table(
                     "Nodes with most restarts",
-                    "topk(15, sum by (cluster, node, reason) (increase(pod_node_container_restarts_total{$C}[$__range])) > 0)",
+                    "topk(15, round(sum by (cluster, node, reason) (increase(pod_node_container_restarts_total{$C}[$__range]))) > 0)",
                     "One node far ahead of the others is itself ill: drain it.",
                     column="Restarts",
                     units={"Restarts": "none"},
@@ -69,20 +70,22 @@ DASHBOARD = Dashboard(
             (
                 table(
                     "Disruptions",
-                    "sum by (W, reason, resource) (increase(pod_disruptions_total{$W}[$__range])) > 0",
+                    "round(sum by (W, reason, resource) (increase(pod_disruptions_total{$W}[$__range]))) > 0",
                     "Pods that others took away. NodePressureEviction: the resource that the node lacked is named.",
                     column="Pods",
                     links=(TO_WORKLOAD,),
                     units={"Pods": "none"},
+                    width=15,
                 ),
                 heatmap(
                     "Time to end",
                     "sum by (le) (increase(pod_termination_duration_seconds_bucket{$K}[$__rate_interval]))",
                     "From the request to delete a pod until it is gone, of the whole namespace. Bands at 30 s: containers ignore SIGTERM.",
+                    width=9,
                 ),
                 table(
                     "Killed after the grace period",
-                    "sum by (W) (increase(pod_grace_period_exceeded_total{$W}[$__range])) > 0",
+                    "round(sum by (W) (increase(pod_grace_period_exceeded_total{$W}[$__range]))) > 0",
                     "Pods that did not end when asked. Handle SIGTERM, shorten the preStop hook, or grant more time.",
                     column="Pods",
                     links=(TO_WORKLOAD,),

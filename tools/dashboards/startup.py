@@ -1,6 +1,22 @@
 """How pods start: scheduling, images, stages."""
 
-from tools.dashboards.grafana import TO_WORKLOAD, Dashboard, Query, Row, bars, heatmap, lines, table
+from tools.dashboards.grafana import (
+    BLUE,
+    EVENT_STEP,
+    GREEN,
+    PHASES,
+    PULLS,
+    RED,
+    STAGES,
+    TO_WORKLOAD,
+    Dashboard,
+    Query,
+    Row,
+    bars,
+    heatmap,
+    lines,
+    table,
+)
 
 DASHBOARD = Dashboard(
     "pod-exporter-startup",
@@ -11,7 +27,7 @@ DASHBOARD = Dashboard(
         Row(
             "Starts",
             (
-                bars(
+                lines(
                     "Created, ready, failed",
                     (
                         Query(
@@ -21,7 +37,8 @@ DASHBOARD = Dashboard(
                         Query("sum(increase(pod_startup_failures_total{$W}[$__rate_interval]))", "failed before ready"),
                     ),
                     "Pods created, those that got ready for the first time, and those that ended before. Created without ready for long: something is stuck.",
-                    colours={"created": "blue", "ready": "green", "failed before ready": "red"},
+                    interval=EVENT_STEP,
+                    colours={"created": BLUE, "ready": GREEN, "failed before ready": RED},
                 ),
                 heatmap(
                     "Startup",
@@ -34,6 +51,7 @@ DASHBOARD = Dashboard(
                     "How long each stage takes for all but the slowest twentieth, of the whole namespace. The tallest stage is the one to shorten.",
                     "{{stage}}",
                     unit="s",
+                    colours=STAGES,
                 ),
                 lines(
                     "90 % by phase",
@@ -41,6 +59,7 @@ DASHBOARD = Dashboard(
                     "How long pods stay in each phase, of the whole namespace.",
                     "{{phase}}",
                     unit="s",
+                    colours=PHASES,
                 ),
                 table(
                     "Slowest workloads",
@@ -86,6 +105,7 @@ DASHBOARD = Dashboard(
                     "sum by (result, cause) (increase(pod_container_image_pulls_total{$W}[$__rate_interval]))",
                     "present: the node had it. failed: by cause; auth: pull secret; not_found: name or tag; rate_limit, network: the registry.",
                     "{{result}} {{cause}}",
+                    colours=PULLS,
                 ),
                 lines(
                     "Pull time by registry, 95 %",

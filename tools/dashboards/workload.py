@@ -3,6 +3,7 @@
 from tools.dashboards.grafana import (
     CAUSES,
     NEUTRAL,
+    PROBES,
     STAGES,
     TO_POD,
     WORRYING,
@@ -15,6 +16,7 @@ from tools.dashboards.grafana import (
     stat,
     table,
 )
+from tools.dashboards.queries import in_gib
 
 DASHBOARD = Dashboard(
     "pod-exporter-workload",
@@ -38,6 +40,7 @@ DASHBOARD = Dashboard(
                     "How long the pod that lost its readiness first has been without it. none: all are ready.",
                     unit="s",
                     thresholds=WORRYING,
+                    mode="instant",
                 ),
                 stat(
                     "Restarts",
@@ -70,22 +73,22 @@ DASHBOARD = Dashboard(
                     "Which container is started again, and why. A sidecar in a loop does not stop the main container, but "
                     "keeps the pod unready.",
                     "{{container}} {{reason}}",
+                    colours=CAUSES,
                 ),
                 bars(
                     "Crash loops begun",
                     "sum by (container) (increase(pod_container_crash_loops_total{$W}[$__rate_interval]))",
                     "Episodes from the first back-off until ten minutes of one run. One episode has many restarts.",
                     "{{container}}",
-                    width=6,
+                    width=4,
                 ),
                 stat(
-                    "Crash loops, 90 % length",
+                    "Crash loops, 90 %",
                     "histogram_quantile(0.9, sum by (le) "
                     "(increase(pod_container_crash_loop_duration_seconds_bucket{$W}[$__range])))",
                     "How long all but the longest tenth of the episodes took to heal, of those that ended.",
                     unit="s",
                     thresholds=WORRYING,
-                    width=3,
                     height=8,
                 ),
                 stat(
@@ -93,7 +96,6 @@ DASHBOARD = Dashboard(
                     "round(sum(increase(pod_in_place_restarts_total{$W}[$__range]))) or vector(0)",
                     "How often all containers of a pod were restarted together, because a rule of a container says so.",
                     thresholds=WORRYING,
-                    width=3,
                     height=8,
                 ),
                 table(
@@ -110,6 +112,7 @@ DASHBOARD = Dashboard(
                     "Attempts that failed, also those that killed nothing. Rare single failures are noise; a steady share "
                     "needs a longer time-out or a healthier container.",
                     "{{container}} {{probe}} {{outcome}}",
+                    colours=PROBES,
                 ),
             ),
         ),
@@ -123,22 +126,20 @@ DASHBOARD = Dashboard(
                     "that retries.",
                     "{{from}} → {{to}}",
                 ),
-                lines(
+                bars(
                     "Mean start by stage",
                     "sum by (stage) (increase(pod_startup_stage_seconds_total{$W}[$__rate_interval])) / ignoring (stage) "
                     "group_left () (sum(increase(pod_startup_duration_seconds_count{$W}[$__rate_interval])) > 0)",
                     "Where the time of a start goes; stages add up. scheduling: no node; sandbox: network and volumes; init: "
                     "init containers; start: image pulls and starts; readiness: until the first Ready.",
                     "{{stage}}",
-                    stacked=True,
                     unit="s",
-                    interval="5m",
                     colours=STAGES,
                 ),
                 table(
                     "Mean time in each phase",
                     "sum by (phase) (increase(pod_phase_seconds_total{$W}[$__range])) / on (phase) label_replace("
-                    'sum by (from) (increase(pod_phase_transitions_total{$W}[$__range])), "phase", "$1", "from", "(.+)")',
+                    'sum by (from) (increase(pod_phase_transitions_total{$W}[$__range])) > 0, "phase", "$1", "from", "(.+)")',
                     "Of pods that left it in the chosen time.",
                     column="Mean",
                     units={"Mean": "s"},
@@ -162,6 +163,7 @@ DASHBOARD = Dashboard(
                     "sum by (condition, status, reason) (increase(pod_condition_transitions_total{$W}[$__rate_interval]))",
                     "Ready lost and regained, resizes, disruptions, readiness gates.",
                     "{{condition}}={{status}} {{reason}}",
+                    width=24,
                 ),
             ),
         ),
@@ -178,7 +180,7 @@ DASHBOARD = Dashboard(
                 ),
                 table(
                     "Starts that failed, by stage",
-                    "sum by (W, stage) (increase(pod_startup_failures_total{$W}[$__range])) > 0",
+                    "round(sum by (W, stage) (increase(pod_startup_failures_total{$W}[$__range]))) > 0",
                     "Pods that ended before their first Ready. init: the download broke off; readiness: killed while loading.",
                     column="Pods",
                 ),
@@ -216,7 +218,7 @@ DASHBOARD = Dashboard(
                 ),
                 table(
                     "Taken away",
-                    "sum by (W, reason, resource) (increase(pod_disruptions_total{$W}[$__range])) > 0",
+                    "round(sum by (W, reason, resource) (increase(pod_disruptions_total{$W}[$__range]))) > 0",
                     "Workers that were preempted, evicted or lost with their node.",
                     column="Pods",
                 ),
@@ -229,8 +231,8 @@ DASHBOARD = Dashboard(
                 table(
                     "Requests and limits of all pods",
                     (
-                        Query("sum by (resource, unit) (pod_workload_resource_requests{$W})", name="Requests"),
-                        Query("sum by (resource, unit) (pod_workload_resource_limits{$W})", name="Limits"),
+                        Query(in_gib("sum by (resource, unit)", "pod_workload_resource_requests{$W, %s}"), name="Requests"),
+                        Query(in_gib("sum by (resource, unit)", "pod_workload_resource_limits{$W, %s}"), name="Limits"),
                     ),
                     "What the workload's pods on nodes ask for, as the scheduler counts it; GPUs too.",
                 ),
