@@ -10,7 +10,7 @@ BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check test-cluster image bench docs lock clean
+.PHONY: help install demo test check test-cluster image bench docs pictures lock clean
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: install ## measure memory, CPU and latency beside what one would write wi
 
 docs: install ## write the generated pages anew
 	$(BIN)/python -m tools
+
+pictures: install ## draw docs/pictures anew from six minutes of the demo; needs Prometheus (ARGS="--minutes=10")
+	$(BIN)/python -m tools.pictures $(ARGS)
 
 lock: install ## write the lock files anew from pyproject.toml
 	$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
