@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 from typing import NamedTuple
 
 import msgspec
@@ -44,12 +45,17 @@ HAPPENINGS = st.lists(
 class World:
     """A recorder, the API server's store, and a tracker that hears of what the store says."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, watched: bool = True) -> None:
         self.store, self.clock = Store(), Clock(T0 + 10)
         self.recorder = Recorder(self.store, self.clock, "kubelet", "node-1")
         self.witness = Witness()
-        self.witness.apply(pod(runs(0, "a"), specs=SPECS))
+        if watched:
+            self.watch()
         self.offered = self.carried = 0
+
+    def watch(self) -> None:
+        """The pod comes into view."""
+        self.witness.apply(pod(runs(0, "a"), specs=SPECS), now=10)
 
     def happen(self, one: Happening) -> None:
         self.clock.run_until(self.clock.now + one.after)
@@ -116,6 +122,37 @@ def test_the_same_list_again_tells_nothing(history: list[Happening]) -> None:
     before = world.occurred
     world.hear(listed=True)
     assert world.occurred == before
+
+
+@PROFILE
+@given(HAPPENINGS, st.integers(0, 2**32))
+def test_events_that_come_twice_or_behind_each_other_count_once(history: list[Happening], seed: int) -> None:
+    """A list may repeat what the watch has told, and an older list what has grown since."""
+    world, random = World(), Random(seed)
+    told: list[Event] = []
+    for one in history:
+        world.happen(one)
+        told += world.events()
+        random.shuffle(told)
+        for event in [*told[:5], *world.events()]:
+            world.witness.tracker.event(event, world.clock.now, listed=random.random() < 0.5)
+    assert world.occurred == world.carried
+
+
+@PROFILE
+@given(HAPPENINGS, st.integers(0, 59))
+def test_events_that_come_before_their_pod_wait_for_it(history: list[Happening], when: int) -> None:
+    """The two streams keep no order between them; a minute is what an Event waits."""
+    world = World(watched=False)
+    quick = [one._replace(after=min(one.after, 1.0)) for one in history]
+    for i, one in enumerate(quick):
+        if i == when:
+            world.watch()
+        world.happen(one)
+        world.hear()
+    world.watch()
+    assert world.occurred == world.carried
+    assert world.witness.tracker.early.lost == 0
 
 
 @PROFILE

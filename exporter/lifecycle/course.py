@@ -45,7 +45,7 @@ def applied(before: Record, after: Record, pod: Pod, look: Look, seen: list[Obse
         blocked=blocked,
         disrupted=disrupted,
         unready=lost,
-        startup=_started(before.startup, after, pod, look, seen, first=first),
+        startup=_started(before, after, pod, look, seen),
     )
     after = _stopping(before, after, pod, look, seen)
     return _troubled(before, after, look, seen)
@@ -70,23 +70,30 @@ def begins(pod: Pod, created: float, *, new: bool) -> Startup | None:
     return Startup(created)
 
 
-def _started(
-    going: Startup | None, record: Record, pod: Pod, look: Look, seen: list[Observation], *, first: bool
-) -> Startup | None:
+def _started(before: Record, after: Record, pod: Pod, look: Look, seen: list[Observation]) -> Startup | None:
     """R13: a start ends with the first Ready, with the pod, or not yet."""
+    going = before.startup
     if going is None:
         return None
-    going = startup.applied(going, pod, look.at)
+    going = startup.applied(going, pod, look.at, look.stop)
     if going.ends[-1] is not None:
         seen.append(startup.finished(going, look.pod, look.at))
         return None
-    if record.phase == "Succeeded":
-        return None
-    if record.phase in ("Failed", "Terminating"):
-        ended = min(record.deletion_requested, record.since) if not first else record.since
+    if after.phase == "Succeeded" or (after.phase in ("Failed", "Terminating") and unready.ready_before(pod)):
+        return None  # it has been Ready, seen or not
+    if after.phase in ("Failed", "Terminating"):
+        ended = min(after.deletion_requested, after.since) if before.phase else after.since
+        if _request_missed(before, pod, look):
+            ended = going.began  # nobody knows how old it was then
         seen += startup.failed(going, look.pod, ended, look.at)
         return None
     return going
+
+
+def _request_missed(before: Record, pod: Pod, look: Look) -> bool:
+    """R15: whether a list first showed the deletion as final, so that when it was asked for is unknown."""
+    deleting = pod.metadata.deletion_timestamp is not None and before.deletion_requested == inf
+    return deleting and look.gap and not pod.metadata.deletion_grace_period_seconds
 
 
 def _stopping(before: Record, after: Record, pod: Pod, look: Look, seen: list[Observation]) -> Record:
@@ -95,8 +102,7 @@ def _stopping(before: Record, after: Record, pod: Pod, look: Look, seen: list[Ob
         return after
     if before.deletion_requested == inf:
         grace = float(pod.metadata.deletion_grace_period_seconds or 0)
-        missed = look.gap and not grace
-        over = after.phase in TERMINAL or missed
+        over = after.phase in TERMINAL or _request_missed(before, pod, look)
         after = replace(after, grace=grace, ended_before_deletion=over)
     if after.grace_exceeded or not after.grace or not _killed_late(pod, after.deletion_requested + after.grace):
         return after

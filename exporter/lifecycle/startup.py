@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import inf
 
 from msgspec.structs import replace
 
@@ -42,8 +43,8 @@ class Startup(Value, frozen=True):
         return STAGES[last], max([self.began, *(end for end in self.ends[:last] if end is not None)])
 
 
-def applied(before: Startup, pod: Pod, now: float) -> Startup:
-    """What the pod shows of its start by now."""
+def applied(before: Startup, pod: Pod, now: float, stop: float = inf) -> Startup:
+    """What the pod shows of its start by now. `stop`: since when it is being stopped (R6), Unix seconds."""
     scheduled = condition(pod, "PodScheduled")
     gated = scheduled is not None and scheduled.reason == "SchedulingGated" and scheduled.status != "True"
     starts = _starts(before, pod)
@@ -55,7 +56,7 @@ def applied(before: Startup, pod: Pod, now: float) -> Startup:
     if ends[4] is None and starts and len(starts) >= len((pod.spec or PodSpec()).containers or ()):
         ends[4] = max(time for _, time in starts)
     ends[5] = ends[5] if ends[5] is not None else _became_true(pod, "Ready", now)
-    after = Startup(before.began, tuple(ends), gated, starts, before.failed or _failed(pod))
+    after = Startup(before.began, tuple(ends), gated, starts, before.failed or _failed(pod, now, stop))
     return before if after == before else after
 
 
@@ -116,13 +117,15 @@ def _start_times(status: ContainerStatus) -> Iterator[float]:
                 yield start
 
 
-def _failed(pod: Pod) -> bool:
+def _failed(pod: Pod, now: float, stop: float) -> bool:
+    """Whether a container has failed; an end that the pod's own end has brought is none."""
     status = pod.status or PodStatus()
     for container in (*(status.init_container_statuses or ()), *(status.container_statuses or ())):
         if container.restart_count:
             return True
         for state in (container.state, container.last_state):  # the end of what could not be started is the last one
-            if state and state.terminated and state.terminated.exit_code:
+            end = state.terminated if state else None
+            if end is not None and end.exit_code and (unix(end.finished_at) or now) < stop - 1:
                 return True
     return False
 

@@ -247,6 +247,43 @@ def test_a_container_that_could_not_even_be_started_has_failed() -> None:
     assert [o.stage for o in of(seen, StartupFailed)] == ["readiness"]
 
 
+GOING = {"deletionTimestamp": at(60), "deletionGracePeriodSeconds": 30}
+FINAL = {"deletionTimestamp": at(90), "deletionGracePeriodSeconds": 0}
+
+
+def stopped_at(finished: float) -> Json:
+    return {"name": "main", "restartCount": 0, "containerID": "c0", "state": {"terminated": end(143, 12, finished)}}
+
+
+def test_a_container_that_only_its_pods_deletion_has_stopped_has_not_failed() -> None:
+    story = Story()
+    story.see(1, "Pending", conditions=STARTING)
+    seen = story.see(40, "Failed", conditions=STARTING, containers=[stopped_at(32)], metadata=GOING)
+    assert of(seen, StartupFailed) == []
+
+
+def test_a_container_that_had_failed_before_its_pods_deletion_makes_it_a_failure() -> None:
+    story = Story()
+    story.see(1, "Pending", conditions=STARTING)
+    seen = story.see(40, "Failed", conditions=STARTING, containers=[stopped_at(20)], metadata=GOING)
+    assert [o.stage for o in of(seen, StartupFailed)] == ["readiness"]
+
+
+def test_of_a_deletion_that_a_list_shows_as_final_nobody_knows_how_old_the_pod_was() -> None:
+    story = Story()
+    story.see(1, "Pending", conditions=STARTING)
+    story.tracker.pod(story.pod("Pending", conditions=STARTING, metadata=FINAL), T0 + 90, gap=True)
+    assert of(story.seen, StartupFailed) == []
+
+
+def test_a_pod_that_was_ready_unseen_has_not_failed_to_start() -> None:
+    story = Story()
+    story.see(1, "Pending", conditions=STARTING, startTime=at(1))
+    lost = [*READY[:3], condition("Ready", "False", 70, "PodFailed")]
+    story.tracker.pod(story.pod("Failed", conditions=lost, startTime=at(1)), T0 + 90, gap=True)
+    assert of(story.seen, StartupFailed) == of(story.seen, StartupFinished) == []
+
+
 def test_a_pod_that_succeeds_without_ever_being_ready_is_no_failure() -> None:
     story = Story()
     story.see(1, "Pending", conditions=STARTING)
