@@ -64,6 +64,10 @@ SHUT_DOWN = Verdict(
 )
 
 
+_PRESSURE = {"MemoryPressure": "memory", "DiskPressure": "ephemeral-storage", "PIDPressure": "pids"}
+"""Conditions of nodes that take no more pods, and what they are short of."""
+
+
 class Endings:
     """A pod is doomed first; it has failed when all its containers have ended."""
 
@@ -105,16 +109,16 @@ class Endings:
         pod.finalizers = []
         self._cluster.publish(pod)
 
-    def reject(self, pod: Pod, resource: str) -> None:
-        """The node has no room for a pod that was bound to it: it has failed without a trace of its containers."""
+    def reject(self, pod: Pod, lack: str) -> None:
+        """The node cannot take a pod that was bound to it: it has failed without a trace of its containers."""
         pod.forget_timers()
-        short = f"Node didn't have enough resource: {resource}, requested: 500000, used: 800, capacity: 8000"
-        reason, cluster = f"OutOf{resource}", self._cluster
+        reason, why = _refusal(lack)
+        cluster = self._cluster
         pod.containers.clear()
         pod.started_at, pod.observed = cluster.clock.now, pod.generation
-        pod.phase, pod.verdict = "Failed", (reason, f"Pod was rejected: {short}")
-        cluster.news.verdict(pod, "Warning", reason, short)
-        cluster.truth.disrupted(pod.workload, "AdmissionRejected")
+        pod.phase, pod.verdict = "Failed", (reason, f"Pod was rejected: {why}")
+        cluster.news.verdict(pod, "Warning", reason, why)
+        cluster.truth.disrupted(pod.workload, "AdmissionRejected", _PRESSURE.get(lack, ""))
         cluster.publish(pod)
 
     def expire_later(self, pod: Pod, stop: Callable[[Pod, float], None]) -> None:
@@ -122,3 +126,10 @@ class Endings:
         if pod.template.deadline_seconds:
             action = partial(self.doom, pod, EXPIRED, stop)
             pod.after(pod.template.deadline_seconds, action)
+
+
+def _refusal(lack: str) -> tuple[str, str]:
+    """Reason and message: the node has too little of a resource, or a condition that keeps pods away."""
+    if lack in _PRESSURE:
+        return "Evicted", f"The node had condition: [{lack}]. "
+    return f"OutOf{lack}", f"Node didn't have enough resource: {lack}, requested: 500000, used: 800, capacity: 8000"

@@ -94,16 +94,17 @@ def kubelets(cluster: Cluster) -> None:
     export = replace(template(app(image="shop/export:1.1.0", probe=False)), deadline_seconds=40)
     bare_pod(cluster, "shop", "nightly-export", export)
     at = cluster.clock.after
-    at(22, partial(bring_to, cluster, "node-2"))
+    at(22, partial(bring_to, cluster, "node-debug", "node-2", "cpu"))
+    at(24, partial(bring_to, cluster, "heap-dump", "node-1", "MemoryPressure"))
     at(52, partial(cluster.kubelet.end, archive, endings.FULL))
     at(58, partial(end_first, cluster, replica, endings.DISPLACED))
     at(85, partial(end_first, cluster, replica, endings.SHUT_DOWN))
 
 
-def bring_to(cluster: Cluster, node: str) -> None:
-    """A pod that its maker has bound to a node, which has no room for it."""
-    debug = replace(template(app(image="platform/node-debug:0.1.0", probe=False)), rejected_for="cpu")
-    bare_pod(cluster, "platform", "node-debug", debug, node=node)
+def bring_to(cluster: Cluster, name: str, node: str, lack: str) -> None:
+    """A pod that its maker has bound to a node, which cannot take it."""
+    debug = replace(template(app(image="platform/debug:0.1.0", probe=False)), rejected_for=lack)
+    bare_pod(cluster, "platform", name, debug, node=node)
 
 
 def end_first(cluster: Cluster, deployment: Deployment, verdict: endings.Verdict) -> None:

@@ -105,7 +105,7 @@ class Template:
     deadline_seconds: int = 0
     """The kubelet ends the pod so long after it took it; 0: never."""
     rejected_for: str = ""
-    """The resource of which the node that it is bound to has too little."""
+    """The resource of which the node that it is bound to has too little, or the node's condition: MemoryPressure."""
     pool: str = ""
     """The kind of nodes that it runs on."""
     toleration_seconds: int = 300

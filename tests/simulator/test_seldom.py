@@ -235,17 +235,26 @@ def test_the_agent_of_a_virtual_node_may_not_know_the_phase() -> None:
     assert sim.truth.transitions[*W, "Running", "Unknown"] == sim.truth.transitions[*W, "Unknown", "Running"] == 1
 
 
-def test_a_pod_that_its_node_has_no_room_for_has_no_trace_of_containers() -> None:
+@pytest.mark.parametrize(
+    ("lack", "reason", "message", "resource"),
+    [
+        ("cpu", "OutOfcpu", "Node didn't have enough resource: cpu, requested: 500000, used: 800, capacity: 8000", ""),
+        ("MemoryPressure", "Evicted", "The node had condition: [MemoryPressure]. ", "memory"),
+    ],
+)
+def test_a_pod_that_its_node_cannot_take_has_no_trace_of_containers(
+    lack: str, reason: str, message: str, resource: str
+) -> None:
     sim = simulation()
-    bare_pod(sim.cluster, "demo", "story", Template((main(),), rejected_for="cpu"), node="node-1")
+    bare_pod(sim.cluster, "demo", "story", Template((main(),), rejected_for=lack), node="node-1")
     sim.advance(10)
     assert "conditions" not in told(sim)[0]["object"]["status"], "no scheduler has seen it"
     status = told(sim)[-1]["object"]["status"]
-    assert (status["phase"], status["reason"]) == ("Failed", "OutOfcpu")
-    assert status["message"].startswith("Pod was rejected: Node didn't have enough resource: cpu")
+    assert (status["phase"], status["reason"]) == ("Failed", reason)
+    assert status["message"] == f"Pod was rejected: {message}"
     assert status.keys() & {"containerStatuses", "hostIP", "conditions"} == set()
-    assert sim.truth.disruptions == {(*W, "AdmissionRejected", ""): 1}
-    assert sim.truth.events == {(*W, "OutOfcpu"): 1}
+    assert sim.truth.disruptions == {(*W, "AdmissionRejected", resource): 1}
+    assert sim.truth.events == {(*W, reason): 1}
 
 
 VERDICTS = [
