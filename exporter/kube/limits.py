@@ -15,6 +15,8 @@ class Limits:
     """After a watch's own timeoutSeconds, on a stream that has not shown that it sends bookmarks."""
     initial: float = 30.0
     """Without an answer's headers, and without a byte before the end mark of a watch-list."""
+    gather: float = 0.03
+    """Between two reads of a watch that has little to say, at most: what comes meanwhile is handled at one waking."""
     page: float = 60.0
     """Without a byte of a list's page; the API server itself gives up on a request after 60."""
     timeout: tuple[int, int] = (300, 600)

@@ -14,6 +14,7 @@ from exporter.kube.answers import status_error, unix_time
 from exporter.kube.connection import Connection
 from exporter.kube.decoding import Decoder, Poison, rest_of_line
 from exporter.kube.faults import SilenceError, WatchListRefusedError, translated
+from exporter.kube.gathering import Gathering
 from exporter.kube.limits import Limits
 from exporter.kube.lines import LineSplitter
 from exporter.kube.resources import Resource
@@ -91,12 +92,14 @@ class Watch:
         Raises ApiError (a status, or an ERROR line), StreamError, AccessError, and WatchListRefusedError if this is a
         watch-list and the server shows that it has none. Close it with `contextlib.aclosing`.
         """
-        splitter, turns = LineSplitter(), Turns()
+        splitter, turns, gathering = LineSplitter(), Turns(), Gathering(self._limits.gather)
         async with await self._open() as response:
             while chunk := await self._read(response):
                 for line in splitter.feed(chunk):
                     yield self._event(line)
                     await turns.offer()
+                if not self._listing:
+                    await gathering.after(chunk, response)
         splitter.end()
         if self._listing:
             raise WatchListRefusedError("the stream ended before the initial events did")

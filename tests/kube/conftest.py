@@ -23,8 +23,8 @@ from exporter.objects import Applied, Change, Deleted, Listed
 from exporter.vitals import WatchVitals
 from tests.kube.scripted import Server, Step, serving
 
-QUICK = Limits(silence=0.15, slack=0.3, initial=0.15, page=0.15, timeout=(0, 0), brief=0.0)
-"""Limits that let a stall be noticed while a test still runs; every clean end counts as long-lived."""
+QUICK = Limits(silence=0.15, slack=0.3, initial=0.15, page=0.15, timeout=(0, 0), brief=0.0, gather=0.0)
+"""Limits that let a stall be noticed while a test still runs; every clean end counts as long-lived, no read waits."""
 
 
 def write_kubeconfig(path: Path, server: str, token: str = "") -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,7 @@ class Followed:
         self.request = Request("", "", {}, {})
 
 
-async def followed(directory: Path, step: Step, version: str = "5") -> Followed:
+async def followed(directory: Path, step: Step, version: str = "5", limits: Limits = QUICK) -> Followed:
     found = Followed()
 
     def contact() -> None:
@@ -53,7 +55,7 @@ async def followed(directory: Path, step: Step, version: str = "5") -> Followed:
         kubeconfig = write_kubeconfig(directory / "config", server.url, "t")
         connection = Connection(lambda: Access(kubeconfig))
         decoder = Decoder(PODS, WatchVitals("pods"))
-        watch = Watch(connection, PODS, "", version, decoder, QUICK, contact)
+        watch = Watch(connection, PODS, "", version, decoder, limits, contact)
         try:
             async with aclosing(watch.events()) as events:
                 found.events.extend([event async for event in events])
@@ -107,6 +109,23 @@ async def test_an_answer_each_chunk_and_a_clean_end_are_contacts(tmp_path: Path)
     assert (await followed(tmp_path, stream(added("a"), 0.01, added("b")))).contacts == 4
     assert (await followed(tmp_path, stream(end="cut"))).contacts == 1
     assert (await followed(tmp_path, refused(500))).contacts == 0
+
+
+async def test_lines_that_follow_each_other_are_read_together(tmp_path: Path) -> None:
+    step = stream(added("a"), 0.01, added("b"), 0.01, added("c"))
+    found = await followed(tmp_path, step, limits=replace(QUICK, gather=1.0))
+    assert len(found.events) == 3
+    assert found.contacts == 4  # the answer, a, b with c, the end
+
+
+@pytest.mark.parametrize(("version", "first"), [("5", added("much", more="x" * 2**18)), ("", added("a"))])
+async def test_who_is_behind_or_takes_the_first_list_reads_on_at_once(
+    tmp_path: Path, version: str, first: bytes
+) -> None:
+    step = stream(first, 0.01, end_mark(5) + error(500))
+    async with asyncio.timeout(30):
+        found = await followed(tmp_path, step, version, replace(QUICK, gather=100.0))
+    assert isinstance(found.error, ApiError)
 
 
 @pytest.mark.parametrize(
