@@ -27,7 +27,7 @@ from exporter.lifecycle.observations import (
 from exporter.lifecycle.owners import Unresolved, controller, is_mirror
 from exporter.lifecycle.phases import SLACK, TERMINAL, condition, entered, phase_of
 from exporter.lifecycle.records import Container, Record, Undecided
-from exporter.lifecycle.resources import granted, limited, requested, shape_of
+from exporter.lifecycle.resources import granted, shape_of, sums
 from exporter.lifecycle.status import kubectl_status, shortened
 from exporter.lifecycle.times import newest, unix
 from exporter.objects import ContainerSpec, ContainerStatus, Metadata, Pod, PodSpec, PodStatus
@@ -327,6 +327,7 @@ def _described(
 ) -> Record:
     spec, status = pod.spec or PodSpec(), pod.status or PodStatus()
     ready = condition(pod, "Ready")
+    requests, limits = (record.requests, record.limits) if same else sums(spec)
     return replace(
         record,
         newest=max(record.newest, newest(pod)),
@@ -342,6 +343,6 @@ def _described(
         status=intern(shortened(kubectl_status(pod))),
         generation=record.generation if same else pod.metadata.generation,
         stop_grace=_grace(pod),
-        requests=record.requests if same else requested(spec),
-        limits=record.limits if same else limited(spec),
+        requests=requests,
+        limits=limits,
     )

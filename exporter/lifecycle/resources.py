@@ -106,18 +106,11 @@ def _probe(name: str, probe: Probe) -> ProbeShape:
     return ProbeShape(name, handler, probe.period_seconds, probe.failure_threshold, grace)
 
 
-def requested(spec: PodSpec) -> Amounts:
-    """What the scheduler reserves for a pod."""
-    return _sums(spec)[0]
+def sums(spec: PodSpec) -> tuple[Amounts, Amounts]:
+    """What the scheduler reserves for a pod, and its limits, summed by the same rules once for all pods alike.
 
-
-def limited(spec: PodSpec) -> Amounts:
-    """The pod's limits, summed by the same rules; a resource that one of its containers leaves open has none."""
-    return _sums(spec)[1]
-
-
-def _sums(spec: PodSpec) -> tuple[Amounts, Amounts]:
-    """Requests and limits: summed once for all pods that are made alike."""
+    A resource that one of its containers leaves open has no limit.
+    """
     return _summed(
         tuple([shape_of(c) for c in spec.containers or ()]),
         tuple([(shape_of(c), c.restart_policy == "Always") for c in spec.init_containers or ()]),

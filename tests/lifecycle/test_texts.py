@@ -14,7 +14,7 @@ from kubernetes.utils.quantity import parse_quantity
 
 from exporter.lifecycle.images import cause_of as cause_of_pull
 from exporter.lifecycle.loops import backoff
-from exporter.lifecycle.resources import limited, quantity, requested, shape_of, unit_of
+from exporter.lifecycle.resources import quantity, shape_of, sums, unit_of
 from exporter.lifecycle.scheduling import cause_of
 from exporter.lifecycle.status import kubectl_status, shortened
 from exporter.lifecycle.texts import KILLS, PROBE_CAUSES, container_of, killed_for, probed, pulled, registry_of
@@ -125,12 +125,12 @@ def asks(cpu: str, name: str = "c", **more: str) -> dict[str, object]:
     ],
 )
 def test_a_pods_request_is_what_the_scheduler_reserves(pod: dict[str, object], cpu: float) -> None:
-    assert dict(requested(spec(json.dumps(pod))))["cpu"] == cpu
+    assert dict(sums(spec(json.dumps(pod)))[0])["cpu"] == cpu
 
 
 def test_limits_are_summed_likewise_and_what_is_not_limited_has_none() -> None:
     one = spec(json.dumps({"containers": [asks("2")], "overhead": {"memory": "1Gi"}}))
-    assert dict(limited(one)) == {"cpu": 2}
+    assert dict(sums(one)[1]) == {"cpu": 2}
 
 
 def test_containers_that_are_configured_alike_share_one_shape() -> None:
