@@ -7,6 +7,8 @@ ephemeral). Rules are numbered as in docs/rules.md.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from exporter.lifecycle.observations import (
     ConditionChanged,
     ContainerAppeared,
@@ -539,15 +541,27 @@ def born_early(seen: ContainerAppeared) -> tuple[tuple[str, tuple[str, ...]], ..
     """
     if seen.container_type == "ephemeral":
         return ()
-    at = (seen.container, seen.container_type)
+    return _early(seen.container, seen.container_type, seen.liveness, seen.startup, seen.readiness)
+
+
+@lru_cache(maxsize=4096)
+def _early(
+    container: str,
+    kind: str,
+    liveness: bool,  # noqa: FBT001 - a key of the cache
+    startup: bool,  # noqa: FBT001
+    readiness: bool,  # noqa: FBT001
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """One object for all containers that are alike: there is one for each template, not for each pod."""
+    at = (container, kind)
     reasons = ["OOMKilled", "Error"]
-    reasons += ["LivenessProbe"] if seen.liveness else []
-    reasons += ["StartupProbe"] if seen.startup else []
+    reasons += ["LivenessProbe"] if liveness else []
+    reasons += ["StartupProbe"] if startup else []
     early: list[tuple[str, tuple[str, ...]]]
     early = [("pod_container_restarts_total", (*at, reason)) for reason in reasons]
     early += [("pod_container_terminations_total", (*at, "OOMKilled", "137")), ("pod_container_crash_loops_total", at)]
-    early += [("pod_container_readiness_losses_total", (*at, "container"))] if seen.readiness else []
-    probes = {"liveness": seen.liveness, "readiness": seen.readiness, "startup": seen.startup}
+    early += [("pod_container_readiness_losses_total", (*at, "container"))] if readiness else []
+    probes = {"liveness": liveness, "readiness": readiness, "startup": startup}
     early += [
         ("pod_container_probe_failures_total", (*at, probe, "failed")) for probe, there in probes.items() if there
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from math import inf
 from typing import NamedTuple, TypeAlias
 
@@ -37,6 +38,8 @@ _LABELS = {family.name: "".join(f',{label}="%s"' for label in family.labels) for
 _SUMS = frozenset((REQUESTS.name, LIMITS.name))
 GAUGES_CHANGED = 63
 """The position that all gauges of an account share."""
+Count: TypeAlias = tuple[str, Key, int]
+"""Family, values of its own labels, amount."""
 Shapes: TypeAlias = tuple[tuple[str, str, ContainerShape], ...]
 
 
@@ -45,7 +48,7 @@ class Presence(NamedTuple):
 
     workload: Workload
     node: str
-    counts: tuple[tuple[str, Key, int], ...]
+    counts: tuple[Count, ...]
     times: tuple[tuple[str, Key, float], ...]
     created: float
     shapes: Shapes
@@ -79,7 +82,7 @@ def counts_alike(before: Record, after: Record) -> bool:
     )
 
 
-def _counts(record: Record) -> Iterator[tuple[str, Key, int]]:
+def _counts(record: Record) -> Iterator[Count]:
     yield PODS.name, (record.phase,), 1
     if record.ready and record.phase == "Running":
         yield READY.name, (), 1
@@ -91,9 +94,17 @@ def _counts(record: Record) -> Iterator[tuple[str, Key, int]]:
     if record.blocked is not None and record.phase == "Pending":
         yield UNSCHEDULABLE.name, (record.blocked.cause,), 1
     if record.node and record.phase not in TERMINAL:
-        for family, amounts in ((REQUESTS.name, record.requests), (LIMITS.name, record.limits)):
-            for resource, amount in amounts:
-                yield family, (resource, unit_of(resource)), round(amount * NANO)
+        yield from _reserved(record.requests, record.limits)
+
+
+@lru_cache(maxsize=4096)
+def _reserved(requests: Amounts, limits: Amounts) -> tuple[Count, ...]:
+    """How requests and limits count, one object for all pods that are made alike."""
+    return tuple(
+        (family, (resource, unit_of(resource)), round(amount * NANO))
+        for family, amounts in ((REQUESTS.name, requests), (LIMITS.name, limits))
+        for resource, amount in amounts
+    )
 
 
 def _times(record: Record) -> Iterator[tuple[str, Key, float]]:
@@ -109,11 +120,13 @@ def _times(record: Record) -> Iterator[tuple[str, Key, float]]:
 class WorkloadAccount(Account):
     """An account with the gauges of its workload."""
 
-    __slots__ = ("_newest", "_shapes", "counts", "gauges", "times")
+    __slots__ = ("_newest", "_shapes", "born", "counts", "gauges", "times")
 
     def __init__(self, name: Key, head: str, feeds: tuple[Feed, ...], gauges: tuple[GaugeFamily, ...]) -> None:
         super().__init__(name, head, feeds)
         self.gauges = gauges
+        self.born: tuple[tuple[tuple[str, Key], ...], ...] = ()
+        """What was born early, container by container: the pods of a workload are mostly alike."""
         self.counts: dict[tuple[str, Key], int] = {}
         self.times: dict[tuple[str, Key], dict[str, float]] = {}
         self._newest = -inf
@@ -128,10 +141,23 @@ class WorkloadAccount(Account):
 
     def move(self, pod: str, presence: Presence, by: int) -> None:
         """Let one pod (its key) come, or go."""
-        self.touch(GAUGES_CHANGED)
+        self._count(presence.counts, by)
+        self._place(pod, presence, by)
+
+    def change(self, pod: str, was: Presence, present: Presence) -> None:
+        """Let one pod go and come again as it is now; counts that stay, as most of them do, are left alone."""
+        self._count([count for count in was.counts if count not in present.counts], -1)
+        self._count([count for count in present.counts if count not in was.counts], 1)
+        self._place(pod, was, -1)
+        self._place(pod, present, 1)
+
+    def _count(self, counts: Iterable[Count], by: int) -> None:
         self.counts.setdefault((READY.name, ()), 0)
-        for family, key, amount in presence.counts:
+        for family, key, amount in counts:
             self.counts[family, key] = self.counts.get((family, key), 0) + by * amount
+
+    def _place(self, pod: str, presence: Presence, by: int) -> None:
+        self.touch(GAUGES_CHANGED)
         for family, key, at in presence.times:
             known = self.times.setdefault((family, key), {})
             if by > 0:

@@ -134,9 +134,7 @@ class Ledger:
         if was == present:
             return
         if was is not None and present is not None and was.workload == present.workload:
-            account = self._workloads.account(name_of(present.workload), now)
-            account.move(after.key, was, -1)
-            account.move(after.key, present, 1)
+            self._workloads.account(name_of(present.workload), now).change(after.key, was, present)
             if was.node != present.node:
                 self._nodes.come((present.node,), 1, now)
             return
@@ -169,7 +167,11 @@ class Ledger:
 
     def _born(self, name: Key, seen: ContainerAppeared, now: float) -> None:
         account = self._workloads.account(name, now)
-        for family, key in born_early(seen):
+        early = born_early(seen)
+        if early in account.born:
+            return
+        account.born = (*account.born, early)
+        for family, key in early:
             if (feed := self._early.get(family)) is not None:
                 account.touch(feed.position)
                 self._workloads.series(account, feed, key, now)
