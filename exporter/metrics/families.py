@@ -135,7 +135,8 @@ def escape(text: object) -> str:
 
 def number(value: float) -> str:
     """A sample's value: without a fraction if it has none."""
-    return str(int(value)) if value == int(value) else repr(value)
+    whole = int(value)
+    return str(whole) if value == whole else repr(value)
 
 
 def _names(words: str) -> tuple[str, ...]:

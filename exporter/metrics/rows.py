@@ -20,12 +20,8 @@ Row: TypeAlias = tuple[bytes, ...]
 """One chunk of lines a family, b"" for none."""
 Which: TypeAlias = Literal["all", "unhealthy", "none"]
 
-_SCOPES = {
-    "pod": "for at, x in pod",
-    "container": "for at, x in containers",
-    "ending": "for at, c in containers if (x := c.ending)",
-    "loop": "for at, c in containers if (x := c.loop)",
-}
+_SCOPES = {"container": "containers", "ending": "endings", "loop": "loops"}
+"""Scopes of which a pod has none, one or several, and what the compiled function calls them."""
 _NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -55,8 +51,10 @@ def compile_row(families: Iterable[RowFamily], allowed: Sequence[str] = ()) -> C
     source = (
         "def row(r):\n"
         ' at = f\'{{namespace="{e(r.pod.namespace)}",pod="{e(r.pod.name)}"\'\n'
-        " pod = ((at, r),)\n"
+        " x = r\n"
         ' containers = [(f\'{at},container="{e(c.name)}",container_type="{c.type}"\', c) for c in r.containers]\n'
+        " endings = [(at, c.ending) for at, c in containers if c.ending]\n"
+        " loops = [(at, c.loop) for at, c in containers if c.loop]\n"
         f" return ({chunks})\n"
     )
     scope: dict[str, object] = {"e": escape, "n": number, "b": "".join, "l": labels_of(label_names(allowed))}
@@ -65,16 +63,17 @@ def compile_row(families: Iterable[RowFamily], allowed: Sequence[str] = ()) -> C
 
 
 def _chunk(family: RowFamily) -> str:
-    scope, keep = _SCOPES[family.scope], ""
-    if family.labels == "*":
-        return f"b([f'{family.name}{{at}}{{t}}}}}} 1\\n' {scope} if (t := l(r)) is not None]).encode(),"
+    """The expression of a family's chunk. A pod's needs no list, and most pods have no ending and no loop."""
     labels = (label.partition("=") for label in family.labels.split())
     texts = "".join(f',{name}="{{e({_path(path or name)})}}"' for name, _, path in labels)
-    value = "1"
-    if family.value:
-        value = "{n(v)}"
-        keep = f"{' and' if ' if ' in scope else ' if'} (v := {_path(family.value)}) is not None"
-    return f"b([f'{family.name}{{at}}{texts}}}}} {value}\\n' {scope}{keep}]).encode(),"
+    value, wanted = ("{n(v)}", f"(v := {_path(family.value)}) is not None") if family.value else ("1", "")
+    if family.labels == "*":
+        texts, wanted = "{t}", "(t := l(r)) is not None"
+    line = f"f'{family.name}{{at}}{texts}}}}} {value}\\n'"
+    if family.scope == "pod":
+        return f"{line}.encode() if {wanted or 'True'} else b'',"
+    found = _SCOPES[family.scope]
+    return f"b([{line} for at, x in {found}{' if ' if wanted else ''}{wanted}]).encode() if {found} else b'',"
 
 
 def _path(path: str) -> str:
@@ -137,4 +136,4 @@ def _name(record: Record) -> str:
 
 
 def _lines(row: Row) -> int:
-    return sum([chunk.count(b"\n") for chunk in row])
+    return b"".join(row).count(b"\n")
