@@ -243,6 +243,9 @@ class Tracker:
     def _remember(self, before: Record | None, after: Record, seen: list[Observation]) -> None:
         """Deliver, then assign: what raises leaves all as it was."""
         after, seen = pods.held_back(after, seen)
+        if after == before and not seen:  # many updates change nothing that we look at
+            self._deadlines.set(after.key, pods.due(after))
+            return
         decided = after.pod.workload is not None and (before is None or before.pod.workload is None)
         if decided and self._rolled_out(after):
             seen = [

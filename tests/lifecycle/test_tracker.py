@@ -377,3 +377,10 @@ def test_the_update_of_a_pod_costs_one_delivery() -> None:
     witness.apply(pod(status(state=waiting())))
     witness.apply(pod(runs(0, "a")))
     assert len(witness.records) == 2
+
+
+def test_an_update_without_news_costs_none() -> None:
+    witness = Witness()
+    witness.apply(pod(runs(0, "a")))
+    witness.apply(pod(runs(0, "a"), labels={"irrelevant": "changed"}))
+    assert len(witness.records) == 1
