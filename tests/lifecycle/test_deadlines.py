@@ -65,6 +65,15 @@ def test_a_deadline_may_be_set_again_after_it_was_due() -> None:
     assert list(deadlines.due(10)) == ["a"]
 
 
+def test_a_deadline_that_is_put_off_again_and_again_costs_one_hint() -> None:
+    deadlines = Deadlines()
+    for at in range(10, 110):
+        deadlines.set("a", at)
+    assert len(deadlines._heap) == 1
+    assert list(deadlines.due(108.9)) == []
+    assert list(deadlines.due(109)) == ["a"]
+
+
 def test_setting_the_same_deadline_again_and_again_costs_nothing() -> None:
     deadlines = Deadlines()
     for _ in range(100):
