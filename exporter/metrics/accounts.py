@@ -105,7 +105,7 @@ class Series(msgspec.Struct, gc=False):
 class Account:
     """The series of one workload, namespace or node, by family and label values, and its lines as last rendered."""
 
-    __slots__ = ("_changed", "_chunks", "_feeds", "_valid_until", "head", "name", "series_of", "sharers")
+    __slots__ = ("_changed", "_chunks", "_feeds", "_lines", "_valid_until", "head", "name", "series_of", "sharers")
 
     def __init__(self, name: Key, head: str, feeds: tuple[Feed, ...]) -> None:
         self.name = name
@@ -119,15 +119,23 @@ class Account:
         self._valid_until = -inf
         self._changed = 0
         """A bit for each family, by position, whose lines are to be formatted anew; a set would be GC's business."""
+        self._lines: int | None = None
+        """Lines as counted last, None if something has changed since."""
 
     @property
     def lines(self) -> int:
         """Lines that the account shows."""
-        return sum([_lines(self._feeds[i].family) * len(series) for i, series in self.series_of.items()])
+        if self._lines is None:
+            self._lines = self._counted_lines()
+        return self._lines
 
     def touch(self, position: int) -> None:
         """A family changed: format its lines anew at the next scrape."""
         self._changed |= 1 << position
+        self._lines = None
+
+    def _counted_lines(self) -> int:
+        return sum([_lines(self._feeds[i].family) * len(series) for i, series in self.series_of.items()])
 
     def admit(self, feed: Feed, key: Key) -> tuple[Key, list[str]]:
         """Bound a new series' label values; gives the key to use and the labels that overflowed."""
@@ -149,6 +157,7 @@ class Account:
         if self._changed or not self._chunks:
             self._chunks = tuple(self._render(now))
             self._changed = 0
+            self._lines = b"".join(self._chunks).count(b"\n")
             held = (s.shown_from for series in self.series_of.values() for s in series.values() if s.shown_from > now)
             self._valid_until = min(held, default=inf)
         return self._chunks

@@ -132,13 +132,6 @@ class WorkloadAccount(Account):
         self._newest = -inf
         self._shapes: Shapes = ()
 
-    @property
-    def lines(self) -> int:
-        """Lines that the account shows."""
-        shown = {family.name for family in self.gauges}
-        now = (*self._counted(), *self._timed(), *self._shaped())
-        return super().lines + sum([name in shown for name, _, _ in now])
-
     def move(self, pod: str, presence: Presence, by: int) -> None:
         """Let one pod (its key) come, or go."""
         self._count(presence.counts, by)
@@ -172,6 +165,11 @@ class WorkloadAccount(Account):
         self._newest, self._shapes = -inf, ()
         self.times.clear()
         self.touch(GAUGES_CHANGED)
+
+    def _counted_lines(self) -> int:
+        shown = {family.name for family in self.gauges}
+        now = (*self._counted(), *self._timed(), *self._shaped())
+        return super()._counted_lines() + sum([name in shown for name, _, _ in now])
 
     def _render(self, now: float) -> Iterator[bytes]:
         yield from super()._render(now)
