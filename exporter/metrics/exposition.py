@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from time import monotonic
 
 from prometheus_client.exposition import generate_latest as generate_text
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
+from exporter.metrics.accounts import Account
 from exporter.metrics.families import Family, header, sample_names
 from exporter.metrics.ledger import Ledger
 from exporter.metrics.rows import Rows
 
 SLICE = 1024
-"""Rows or accounts whose chunks make a block: some 100-300 KB, written before the next one is made."""
-TURN = 256
-"""Accounts that are rendered, if need be, before an empty block gives others their turn: some 10 ms."""
+"""Rows or accounts whose chunks are joined at once: some 100-300 KB, written before the next ones are."""
+BLOCK = 2**17
+"""Bytes that a block has at least: each is sent, and perhaps compressed in a thread, by itself."""
+TURN = 0.01
+"""Seconds of rendering accounts after which an empty block gives others their turn."""
 END = b"# EOF\n"
 
 
 def exposition(
-    rows: Rows, ledger: Ledger, own: Collector, now: float, *, openmetrics: bool, names: frozenset[str]
+    rows: Rows,
+    ledger: Ledger,
+    own: Collector,
+    now: float,
+    *,
+    openmetrics: bool,
+    names: frozenset[str],
+    clock: Callable[[], float] = monotonic,
 ) -> Iterator[bytes]:
     """Blocks of the answer at Unix time `now`, some of them empty; each row and each account is of one moment.
 
@@ -29,25 +40,56 @@ def exposition(
     """
     tiers: list[tuple[tuple[Family, ...], list[tuple[bytes, ...]]]] = []
     for families, accounts in ledger.tiers():
-        chunks: list[tuple[bytes, ...]] = []
-        if not any(_wanted(names, *sample_names(family)) for family in families):
-            continue
-        for rendered, account in enumerate(accounts, 1):
-            chunks.append(account.chunks(now))
-            if rendered % TURN == 0:
-                yield b""
-        tiers.append((families, chunks))
+        if any(_wanted(names, *sample_names(family)) for family in families):
+            tiers.append((families, (yield from _rendered(accounts, now, clock))))
     tiers.append((rows.families, rows.snapshot()))
-    for families, chunks in tiers:
-        for i, family in enumerate(families):
-            if _wanted(names, *sample_names(family)):
-                yield from _blocks(family, i, chunks, openmetrics=openmetrics)
-    yield from _own(own, openmetrics=openmetrics, names=names)
+    yield from _joined(_pieces(tiers, own, openmetrics=openmetrics, names=names))
     if openmetrics:
         yield END
 
 
-def _blocks(family: Family, index: int, chunks: list[tuple[bytes, ...]], *, openmetrics: bool) -> Iterator[bytes]:
+def _rendered(
+    accounts: list[Account], now: float, clock: Callable[[], float]
+) -> Generator[bytes, None, list[tuple[bytes, ...]]]:
+    """Render all accounts; an empty block whenever it is time for others."""
+    chunks: list[tuple[bytes, ...]] = []
+    until = clock() + TURN
+    for account in accounts:
+        chunks.append(account.chunks(now))
+        if clock() >= until:
+            yield b""
+            until = clock() + TURN
+    return chunks
+
+
+def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Make blocks of pieces: most families of the ledger are small, and there are many of them."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= BLOCK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _pieces(
+    tiers: list[tuple[tuple[Family, ...], list[tuple[bytes, ...]]]],
+    own: Collector,
+    *,
+    openmetrics: bool,
+    names: frozenset[str],
+) -> Iterator[bytes]:
+    for families, chunks in tiers:
+        for i, family in enumerate(families):
+            if _wanted(names, *sample_names(family)):
+                yield from _family(family, i, chunks, openmetrics=openmetrics)
+    yield from _own(own, openmetrics=openmetrics, names=names)
+
+
+def _family(family: Family, index: int, chunks: list[tuple[bytes, ...]], *, openmetrics: bool) -> Iterator[bytes]:
     yield header(family, openmetrics=openmetrics)
     for start in range(0, len(chunks), SLICE):
         yield b"".join([chunk[index] for chunk in chunks[start : start + SLICE]])

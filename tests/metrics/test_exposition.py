@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from exporter.lifecycle.observations import ContainerRestarted, ContainerTerminated, PhaseChanged, PodRef, Workload
 from exporter.lifecycle.records import Container, Record
 from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS, ROWS
-from exporter.metrics.exposition import SLICE, TURN, exposition
+from exporter.metrics.exposition import BLOCK, SLICE, TURN, exposition
 from exporter.metrics.ledger import Ledger
 from exporter.metrics.own import Vitals, registry
 from exporter.metrics.rows import Rows
@@ -223,19 +223,24 @@ def test_a_pod_of_a_reused_name_has_one_row_only(record: MakeRecord, parsed: Par
     )  # fmt: skip
 
 
-def test_no_block_is_made_of_more_than_a_slice_of_pods(record: MakeRecord) -> None:
+def test_no_block_is_large_and_none_but_the_last_ones_is_small(record: MakeRecord) -> None:
     rows = Rows(ROWS)
     for i in range(2 * SLICE + 1):
         rows.put(record(f"pod-{i}"), rows.render(record(f"pod-{i}")))
-    blocks = list(exposition(rows, Ledger(), CollectorRegistry(), 0.0, openmetrics=True, names=ALL))
-    assert max(block.count(b"\n") for block in blocks) == SLICE
+    *blocks, _, end = exposition(rows, Ledger(), CollectorRegistry(), 0.0, openmetrics=True, names=ALL)
+    slices = [sum(map(len, chunks)) for chunks in zip(*rows.snapshot()[:SLICE], strict=True)]
+    assert all(BLOCK <= len(block) < BLOCK + max(slices) + SLICE for block in blocks)
+    assert end == b"# EOF\n"
 
 
 def test_rendering_many_accounts_gives_others_their_turn_by_empty_blocks(record: MakeRecord) -> None:
     ledger = Ledger(0)
-    for i in range(2 * TURN + 1):
+    seconds = iter(range(1000))
+    for i in range(30):
         workload = Workload(f"team-{i % 3}", "Deployment", f"web-{i}")
         ledger.add(ContainerRestarted(0.0, PodRef(workload.namespace, "p", "u", workload), "c", "init", "Error"), 0)
-    blocks = list(exposition(Rows(ROWS), ledger, CollectorRegistry(), 0.0, openmetrics=True, names=ALL))
-    assert blocks[:2] == [b"", b""]
-    assert b"".join(blocks).count(b"\npod_container_restarts_total{") == 2 * TURN + 1
+    own, clock = CollectorRegistry(), lambda: next(seconds) * TURN / 10
+    blocks = list(exposition(Rows(ROWS), ledger, own, 0.0, openmetrics=True, names=ALL, clock=clock))
+    assert blocks[:3] == [b"", b"", b""]
+    assert blocks[3] != b""
+    assert b"".join(blocks).count(b"\npod_container_restarts_total{") == 30
