@@ -13,12 +13,14 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from tests.bench import soak
 from tests.bench.fleet import Fleet
-from tests.bench.measure import Figures, Plan, measure
+from tests.bench.measure import Figures, Plan, at_rest, measure
 from tests.bench.report import table
 from tests.bench.subjects import Kind, StandIn, Subject
 
@@ -30,6 +32,9 @@ def main() -> int:
     """Run; the table goes to stdout, progress to stderr."""
     arguments = _arguments()
     plan = _plan(arguments)
+    if arguments.soak or arguments.jobs:
+        sys.stdout.write(f"{_machine()}\n\n{_long(arguments, plan)}\n")
+        return 0
     product = _measured("product", arguments, arguments.pods, plan)
     baseline = None
     if arguments.baseline_pods:
@@ -42,6 +47,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--pods", type=int, default=10_000, help="pods of the stand-in API server")
     parser.add_argument("--baseline-pods", type=int, help="pods for the baseline; 0 leaves it out; default: as many")
+    parser.add_argument("--soak", type=int, default=0, help="minutes of 1,000 updates/s with scrapes instead")
+    parser.add_argument("--jobs", type=int, default=0, help="one-shot jobs that come and go, 2,000 a minute, instead")
     parser.add_argument("--kubeconfig", type=Path, help="a real API server that holds pods, instead of the stand-in")
     parser.add_argument("--passive", type=float, default=30.0, help="seconds to watch a real cluster's own updates")
     parser.add_argument(
@@ -51,6 +58,20 @@ def _arguments() -> argparse.Namespace:
     if arguments.baseline_pods is None:
         arguments.baseline_pods = arguments.pods
     return arguments
+
+
+def _long(arguments: argparse.Namespace, plan: Plan) -> str:
+    """Measure what must not grow; the tables."""
+    say = _sayer("product")
+    with tempfile.TemporaryDirectory() as folder, StandIn(arguments.pods, Path(folder)) as source:
+        if arguments.jobs:
+            with Subject("product", source.kubeconfig(), soak.JOBS_FLAGS) as subject:
+                return soak.jobs_table(list(soak.one_shots(subject, source, arguments.jobs, say)))
+        with Subject("product", source.kubeconfig()) as subject:
+            figures = Figures()
+            at_rest(subject, source, plan, figures, say)
+            windows = list(soak.soak(subject, source, plan, arguments.soak, say))
+            return f"{table(plan, figures, None)}\n\n{soak.soak_table(windows)}"
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
@@ -71,11 +92,7 @@ def _gentler(plan: Plan) -> Plan:
 
 
 def _measured(kind: Kind, arguments: argparse.Namespace, pods: int, plan: Plan) -> Figures:
-    began = time.monotonic()
-
-    def say(what: str) -> None:
-        sys.stderr.write(f"[{time.monotonic() - began:5.1f} s] {kind}: {what}\n")
-
+    say = _sayer(kind)
     if arguments.kubeconfig:
         with Subject(kind, arguments.kubeconfig) as subject:
             return measure(subject, None, plan, say)
@@ -85,6 +102,16 @@ def _measured(kind: Kind, arguments: argparse.Namespace, pods: int, plan: Plan) 
         Subject(kind, source.kubeconfig()) as subject,
     ):
         return measure(subject, source, plan, say)
+
+
+def _sayer(kind: Kind) -> Callable[[str], None]:
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        sys.stderr.write(f"[{time.monotonic() - began:5.1f} s] {kind}: {what}\n")
+        sys.stderr.flush()
+
+    return say
 
 
 def _machine() -> str:

@@ -4,6 +4,8 @@ It speaks the real protocol as far as the two subjects use it: lists in pages, w
 Updates are made on demand, by GET /bench/updates?count=&rate= (a second; 0: as fast as they are taken): one HTTP chunk
 each, as a real API server sends them, the marker among them every `mark` updates and at last. It answers when all have
 been sent, with the moment of each mark on the machine's monotonic clock.
+
+GET /bench/jobs?first=&count=&rate= has one-shot jobs come and go. There are no Events.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from email.utils import formatdate
 from aiohttp import web
 
 from tests.bench.fleet import Fleet, Json, encode, line
+from tests.bench.jobs import Resource, told
 
 _BLOCK = 64
 """Objects of a list or watch-list that go out in one write."""
@@ -31,8 +34,8 @@ class ApiServer:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._pending: list[deque[bytes]] = []
-        self._news = asyncio.Event()
+        self._pending: dict[Resource, list[deque[bytes]]] = {"pods": [], "jobs": []}
+        self._news: dict[Resource, asyncio.Event] = {"pods": asyncio.Event(), "jobs": asyncio.Event()}
 
     def application(self) -> web.Application:
         """Give the routes."""
@@ -40,7 +43,9 @@ class ApiServer:
         app.router.add_get("/api/v1/pods", self._pods)
         app.router.add_get("/apis/apps/v1/replicasets", self._replicasets)
         app.router.add_get("/apis/batch/v1/jobs", self._jobs)
+        app.router.add_get("/api/v1/events", self._events)
         app.router.add_get("/bench/updates", self._updates)
+        app.router.add_get("/bench/jobs", self._come_and_go)
         app.on_response_prepare.append(_date)
         return app
 
@@ -52,7 +57,7 @@ class ApiServer:
         if not request.query.get("resourceVersion"):
             bodies = (pod.body(fleet.version) for pod in fleet.all())
             await _initial(response, bodies, "Pod", fleet.version)
-        await self._follow(response)
+        await self._follow(response, "pods")
         return response
 
     def _page(self, request: web.Request) -> web.Response:
@@ -73,23 +78,31 @@ class ApiServer:
         await asyncio.Event().wait()
         return response
 
-    async def _jobs(self, request: web.Request) -> web.StreamResponse:
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        if request.query.get("watch") != "true":
+            metadata = {"resourceVersion": str(self._fleet.version)}
+            return web.json_response({"kind": "EventList", "apiVersion": "v1", "metadata": metadata, "items": []})
         response = await _begin(request)
-        await _initial(response, (), "PartialObjectMetadata", self._fleet.version)
         await asyncio.Event().wait()
         return response
 
-    async def _follow(self, response: web.StreamResponse) -> None:
+    async def _jobs(self, request: web.Request) -> web.StreamResponse:
+        response = await _begin(request)
+        await _initial(response, (), "PartialObjectMetadata", self._fleet.version)
+        await self._follow(response, "jobs")
+        return response
+
+    async def _follow(self, response: web.StreamResponse, resource: Resource) -> None:
         pending: deque[bytes] = deque()
-        self._pending.append(pending)
+        self._pending[resource].append(pending)
         try:
             while True:
                 while pending:
                     await response.write(pending.popleft())
-                self._news.clear()
-                await self._news.wait()
+                self._news[resource].clear()
+                await self._news[resource].wait()
         finally:
-            self._pending.remove(pending)
+            self._pending[resource].remove(pending)
 
     async def _updates(self, request: web.Request) -> web.Response:
         count, rate = int(request.query["count"]), float(request.query["rate"])
@@ -99,24 +112,33 @@ class ApiServer:
         for number in range(1, count + 1):
             await self._due(began + number / rate if rate else 0.0)
             if number % every == 0 or number == count:
-                self._tell(self._fleet.mark())
+                self._tell("pods", self._fleet.mark())
                 marks.append((self._fleet.marks, time.monotonic()))
             else:
-                self._tell(self._fleet.update())
+                self._tell("pods", self._fleet.update())
         return web.json_response({"marks": marks, "seconds": time.monotonic() - began})
+
+    async def _come_and_go(self, request: web.Request) -> web.Response:
+        first, count, rate = int(request.query["first"]), int(request.query["count"]), float(request.query["rate"])
+        began = time.monotonic()
+        for number, lines in enumerate(told(first, count, self._fleet.next_version, time.time)):
+            await self._due(began + number / rate)
+            for resource, text in lines:
+                self._tell(resource, text)
+        return web.json_response({"seconds": time.monotonic() - began})
 
     async def _due(self, at: float) -> None:
         """Wait for the moment, or at full speed until the client has taken most of what was sent."""
         if at:
             await asyncio.sleep(max(0.0, at - time.monotonic()))
             return
-        while any(len(pending) >= _PENDING for pending in self._pending):  # noqa: ASYNC110 - one client, a moment
+        while any(len(pending) >= _PENDING for pending in self._pending["pods"]):  # noqa: ASYNC110 - one client, a moment
             await asyncio.sleep(0)
 
-    def _tell(self, text: bytes) -> None:
-        for pending in self._pending:
+    def _tell(self, resource: Resource, text: bytes) -> None:
+        for pending in self._pending[resource]:
             pending.append(text)
-        self._news.set()
+        self._news[resource].set()
 
 
 async def _begin(request: web.Request) -> web.StreamResponse:

@@ -48,10 +48,10 @@ class Pod:
     def __init__(self, number: int, owner: Owner, created: float) -> None:
         self.names = names = ("app", "log-shipper", "metrics-proxy")[: 1 + owner.number % 3]
         self.inits = ("download-model",) if owner.number % 4 == 0 else ()
-        self.created = self.ready_since = _rfc3339(created)
+        self.created = self.ready_since = rfc3339(created)
         self.ready, self.restarts, self.visits = True, 0, number  # so that neighbours are visited at different points
         self.number = number
-        name = f"{owner.name}-{_suffix(number)}"
+        name = f"{owner.name}-{suffix(number)}"
         metadata = _metadata(name, number, owner, self.created)
         spec = _spec(number, names, self.inits)
         missing = BYTES - len(encode(metadata)) - len(encode(spec)) - len(encode(self._status()))
@@ -71,7 +71,7 @@ class Pod:
         if at == _NOTHING:
             return
         self.ready = at % 2 == 0 or at == _NOTHING + 1
-        self.ready_since = _rfc3339(time.time())
+        self.ready_since = rfc3339(time.time())
         self.restarts += at == _RESTART
 
     def _status(self) -> Json:
@@ -139,7 +139,7 @@ class Marker(Pod):
 
     def turn(self) -> None:
         """Crash once more."""
-        self.ready_since = _rfc3339(time.time())
+        self.ready_since = rfc3339(time.time())
         self.ready = False
         self.restarts += 1
 
@@ -180,7 +180,7 @@ class Owner:
                     "namespace": self.namespace,
                     "uid": self.uid,
                     "resourceVersion": str(version),
-                    "creationTimestamp": _rfc3339(created),
+                    "creationTimestamp": rfc3339(created),
                     "labels": {"app": self.workload},
                     "ownerReferences": [{"apiVersion": "apps/v1", **controller, "controller": True}],
                 },
@@ -219,10 +219,15 @@ class Fleet:
         self.marks += 1
         return self._changed(self.marker)
 
-    def _changed(self, pod: Pod) -> bytes:
+    def next_version(self) -> int:
+        """Give the next resource version."""
         self.version += 1
+        return self.version
+
+    def _changed(self, pod: Pod) -> bytes:
+        version = self.next_version()
         pod.turn()
-        return line(b"MODIFIED", pod.body(self.version))
+        return line(b"MODIFIED", pod.body(version))
 
 
 def line(kind: bytes, body: bytes) -> bytes:
@@ -302,8 +307,8 @@ def _spec(number: int, names: tuple[str, ...], inits: tuple[str, ...]) -> Json:
     ]
     return {
         "volumes": volumes,
-        **({"initContainers": [_container(name, probes=False) for name in inits]} if inits else {}),
-        "containers": [_container(name, probes=True) for name in names],
+        **({"initContainers": [container_spec(name, probes=False) for name in inits]} if inits else {}),
+        "containers": [container_spec(name, probes=True) for name in names],
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": 30,
         "dnsPolicy": "ClusterFirst",
@@ -320,7 +325,8 @@ def _spec(number: int, names: tuple[str, ...], inits: tuple[str, ...]) -> Json:
     }
 
 
-def _container(name: str, *, probes: bool) -> Json:
+def container_spec(name: str, *, probes: bool) -> Json:
+    """Give the spec of a container."""
     container: Json = {
         "name": name,
         "image": _image(name),
@@ -383,11 +389,13 @@ def _termination(code: int, reason: str, started: str, finished: str, container_
     return {"terminated": {"exitCode": code, "reason": reason, **times, "containerID": container_id}}
 
 
-def _rfc3339(at: float) -> str:
+def rfc3339(at: float) -> str:
+    """Give a time (Unix seconds) as the API writes it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
-def _suffix(number: int) -> str:
+def suffix(number: int) -> str:
+    """Give five characters as the API appends them to names."""
     letters = "bcdfghjklmnpqrstvwxz2456789"
     text = ""
     for _ in range(5):

@@ -6,19 +6,19 @@ it, and neither is waiting for a busy machine. Wall times and latencies are as a
 
 from __future__ import annotations
 
-import gzip
 import re
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from math import isnan, nan
 from statistics import median, quantiles
 from threading import Event
 from typing import NamedTuple
 
-from tests.bench.subjects import Answer, Poller, StandIn, Subject, Updates, marked
+from tests.bench.subjects import Poller, StandIn, Subject, Updates, marked
 
 SYNC = 600.0
 """Seconds that a subject may take to know all pods."""
@@ -26,9 +26,8 @@ CATCH_UP = 60.0
 """Seconds that a subject may need, after the last update was sent, to show it."""
 REST = 0.3
 """Seconds in which a subject does nothing: then it has handled what was sent."""
-POLL = 0.01
-"""Seconds between two looks at the marker."""
 SCRAPE_INTERVAL = 5.0
+_LAG_FAMILY = "pod_exporter_loop_lag_seconds"
 _LAG = re.compile(rb"^pod_exporter_loop_lag_seconds (\S+)$", re.MULTILINE)
 _EVENTS = re.compile(
     rb"^(?:pod_exporter|baseline)_watch_events_total(?:\{.*resource=\"pods\".*\})? (\S+)$", re.MULTILINE
@@ -49,6 +48,8 @@ class Plan:
     marks_per_second: int = 20
     repeats: int = 3
     """Scrapes of each kind, and parts in which updates come; the median counts."""
+    poll: float = 0.01
+    """Seconds between two looks at the marker."""
     settle: float = 1.0
     """Seconds without work before memory is read."""
     passive: float = 0.0
@@ -95,12 +96,17 @@ class Figures:
     """Updates a second that it took at full speed."""
     fresh_rate: float = nan
     """Updates a second during the latencies below."""
+    sent_rate: float = nan
+    """Updates a second that were sent in fact: the stand-in may be slower than asked to be."""
     fresh_p50: float = nan
     fresh_p99: float = nan
     fresh_worst: float = nan
     samples: int = 0
     fresh_waited: float = nan
     """Share of that time for which it waited for a core that others had: what a busy machine adds to latencies."""
+    busy_plain: float = nan
+    """The longest plain scrape meanwhile, as its client sees it."""
+    busy_gzip: float = nan
     lag: float = nan
     plain: Scrape = _NONE
     gzip: Scrape = _NONE
@@ -109,15 +115,7 @@ class Figures:
 def measure(subject: Subject, source: StandIn | None, plan: Plan, say: Callable[[str], None]) -> Figures:
     """Measure all of one subject that has just been started."""
     figures = Figures()
-    say("the first complete scrape")
-    first = _sync(subject, figures)
-    if source is not None and figures.pods != source.pods:
-        raise RuntimeError(f"the first scrape has {figures.pods} pods of {source.pods}")
-    _lag(first.body, figures)
-    _memory(subject, figures, plan.settle)
-    say("scrapes")
-    figures.plain = _scrapes(subject, plan.repeats, compressed=False)
-    figures.gzip = _scrapes(subject, plan.repeats, compressed=True)
+    at_rest(subject, source, plan, figures, say)
     if source is None:
         say(f"{plan.passive:.0f} s of whatever the cluster does")
         _passive(subject, plan.passive, figures)
@@ -128,6 +126,19 @@ def measure(subject: Subject, source: StandIn | None, plan: Plan, say: Callable[
     return figures
 
 
+def at_rest(subject: Subject, source: StandIn | None, plan: Plan, figures: Figures, say: Callable[[str], None]) -> None:
+    """Measure what needs no updates: the start, memory, scrapes."""
+    say("the first complete scrape")
+    _sync(subject, figures)
+    if source is not None and figures.pods != source.pods:
+        raise RuntimeError(f"the first scrape has {figures.pods} pods of {source.pods}")
+    _lag(subject, figures)
+    _memory(subject, figures, plan.settle)
+    say("scrapes")
+    figures.plain = _scrapes(subject, plan.repeats, compressed=False)
+    figures.gzip = _scrapes(subject, plan.repeats, compressed=True)
+
+
 def _with_updates(subject: Subject, source: StandIn, plan: Plan, figures: Figures, say: Callable[[str], None]) -> None:
     say(f"{plan.paced} updates at {plan.pace:.0f}/s")
     parts = [_updates(subject, source, plan.paced // plan.repeats, plan.pace) for _ in range(plan.repeats)]
@@ -136,13 +147,12 @@ def _with_updates(subject: Subject, source: StandIn, plan: Plan, figures: Figure
     say(f"{plan.full} updates at full speed")
     parts = [_updates(subject, source, plan.full // plan.repeats, 0.0) for _ in range(plan.repeats)]
     figures.full_cpu, figures.full_rate = median(part.cpu for part in parts), median(part.rate for part in parts)
-    _lag(subject.scrape().body, figures)
+    _lag(subject, figures)
     say(f"latencies at {plan.fresh_rate:.0f}/s")
-    with _poller(subject) as poller:
-        _fresh(subject, source, poller, plan, figures)
+    fresh(subject, source, plan, figures)
 
 
-def _sync(subject: Subject, figures: Figures) -> Answer:
+def _sync(subject: Subject, figures: Figures) -> None:
     subject.wait(SYNC)
     answer = subject.scrape()
     figures.sync_cpu = subject.process.cpu
@@ -150,7 +160,6 @@ def _sync(subject: Subject, figures: Figures) -> Answer:
     lines = answer.body.splitlines()
     figures.series = sum(line.startswith(b"pod_") and not line.startswith(b"pod_exporter_") for line in lines)
     figures.pods = sum(line.startswith(b"pod_info{") for line in lines)
-    return answer
 
 
 def _memory(subject: Subject, figures: Figures, settle: float) -> None:
@@ -197,6 +206,12 @@ def _rest(subject: Subject) -> tuple[float, float]:
     return used, at
 
 
+def fresh(subject: Subject, source: StandIn, plan: Plan, figures: Figures) -> None:
+    """Measure how soon updates are in scrapes, while all is scraped every five seconds."""
+    with _poller(subject) as poller:
+        _fresh(subject, source, poller, plan, figures)
+
+
 def _fresh(subject: Subject, source: StandIn, poller: Poller, plan: Plan, figures: Figures) -> None:
     """From the sending of a mark to the end of the first poll that shows it: up to one pause between polls too much.
 
@@ -210,7 +225,7 @@ def _fresh(subject: Subject, source: StandIn, poller: Poller, plan: Plan, figure
         scraping = threads.submit(_scrape_regularly, subject, figures, stop)
         sending = threads.submit(source.update, int(plan.fresh_rate * plan.fresh_seconds), plan.fresh_rate, every)
         try:
-            seen = _poll(subject, poller, sending.done, sending.result)
+            seen = _poll(subject, poller, plan.poll, sending)
         finally:
             stop.set()
         scraping.result()
@@ -222,30 +237,38 @@ def _fresh(subject: Subject, source: StandIn, poller: Poller, plan: Plan, figure
         while number < mark:
             number, at = next(shown)
         latencies.append(at - sent)
+    figures.sent_rate = len(latencies) * every / sending.result().seconds
     figures.fresh_rate, figures.samples = plan.fresh_rate, len(latencies)
     figures.fresh_p50, figures.fresh_p99 = median(latencies), quantiles(latencies, n=100)[98]
     figures.fresh_worst = max(latencies)
 
 
-def _poll(
-    subject: Subject, poller: Poller, sent: Callable[[], bool], updates: Callable[[], Updates]
-) -> list[tuple[int, float]]:
+def _poll(subject: Subject, poller: Poller, pause: float, sending: Future[Updates]) -> list[tuple[int, float]]:
     """Give the marker's number and the moment of each poll that found a new one, until the last one is there."""
     seen: list[tuple[int, float]] = [(0, 0.0)]
     deadline = time.monotonic() + SYNC
-    while not (sent() and seen[-1][0] >= updates().marks[-1][0]):
+    while not (sending.done() and seen[-1][0] >= sending.result().marks[-1][0]):
         subject.process.check()
         if time.monotonic() > deadline:
             raise RuntimeError(f"the {subject.kind} never caught up")
         if (number := poller.mark()) > seen[-1][0]:
             seen.append((number, time.monotonic()))
-        time.sleep(POLL)
+        time.sleep(pause)
     return seen
 
 
 def _scrape_regularly(subject: Subject, figures: Figures, stop: Event) -> None:
-    while not stop.wait(SCRAPE_INTERVAL):
-        _lag(gzip.decompress(subject.scrape(gzip=True).body), figures)
+    """Compressed and plain by turns, as two servers would."""
+    for turn in count():
+        if stop.wait(SCRAPE_INTERVAL):
+            return
+        compressed = turn % 2 == 0
+        seconds = subject.scrape(gzip=compressed).seconds
+        if compressed:
+            figures.busy_gzip = _longer(figures.busy_gzip, seconds)
+        else:
+            figures.busy_plain = _longer(figures.busy_plain, seconds)
+        _lag(subject, figures)
 
 
 def _passive(subject: Subject, seconds: float, figures: Figures) -> None:
@@ -263,11 +286,14 @@ def _events(subject: Subject) -> float:
     return sum(float(number) for number in _EVENTS.findall(subject.scrape().body))
 
 
-def _lag(body: bytes, figures: Figures) -> None:
-    """Keep the longest stop that the subject knows of; it stands at the end of a scrape, and covers 10 s."""
-    if found := _LAG.search(body[-50_000:]):
-        known = () if isnan(figures.lag) else (figures.lag,)
-        figures.lag = max((float(found[1]), *known))
+def _lag(subject: Subject, figures: Figures) -> None:
+    """Keep the longest stop that the subject knows of; what it tells covers 10 s."""
+    if found := _LAG.search(subject.own(_LAG_FAMILY)):
+        figures.lag = _longer(figures.lag, float(found[1]))
+
+
+def _longer(known: float, new: float) -> float:
+    return new if isnan(known) else max(known, new)
 
 
 @contextmanager

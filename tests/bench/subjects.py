@@ -59,6 +59,8 @@ class Subject:
 
     kind: Kind
     kubeconfig: Path
+    flags: tuple[str, ...] = ("--ledger.birth-hold=0",)
+    """Settings of the product."""
     port: int = field(default_factory=free_port)
     process: Process = field(init=False)
 
@@ -74,7 +76,7 @@ class Subject:
     def _product(self) -> list[str]:
         command = ["-m", "exporter", "run"] if find_spec("exporter.cli") else ["-c", _RUN]
         flags = [f"--kube.kubeconfig={self.kubeconfig}", f"--web.listen-address=127.0.0.1:{self.port}"]
-        return [*command, *flags, "--ledger.birth-hold=0", "--log.level=warning"]
+        return [*command, *flags, *self.flags, "--log.level=warning"]
 
     def _baseline(self) -> list[str]:
         return ["-m", "tests.bench.baseline", str(self.kubeconfig), str(self.port)]
@@ -97,9 +99,16 @@ class Subject:
 
     def scrape(self, *, gzip: bool = False) -> Answer:
         """Scrape all of it."""
+        return self._get("/metrics", "gzip" if gzip else "identity")
+
+    def own(self, family: str) -> bytes:
+        """Scrape one family that the product keeps about itself; nothing of the baseline."""
+        return self._get(f"/metrics?name[]={family}", "identity").body if self.kind == "product" else b""
+
+    def _get(self, path: str, encoding: str) -> Answer:
         client = Client(self.port)
         try:
-            answer = client.get("/metrics", **{"Accept-Encoding": "gzip" if gzip else "identity"})
+            answer = client.get(path, **{"Accept-Encoding": encoding})
         finally:
             client.close()
         if answer.status != 200:
@@ -182,3 +191,11 @@ class StandIn:
             client.close()
         answer = json.loads(body)
         return Updates([(int(number), float(at)) for number, at in answer["marks"]], float(answer["seconds"]))
+
+    def jobs(self, first: int, count: int, rate: float) -> None:
+        """Have `count` one-shot jobs, numbered from `first` on, come and go, `rate` of them a second."""
+        client = Client(self._port)
+        try:
+            client.get(f"/bench/jobs?first={first}&count={count}&rate={rate}")
+        finally:
+            client.close()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.bench import soak
 from tests.bench.fleet import BYTES, Fleet
 from tests.bench.measure import Plan, measure
 from tests.bench.subjects import StandIn, Subject
@@ -42,3 +43,22 @@ def test_a_real_cluster_is_only_watched(tmp_path: Path) -> None:
         figures = measure(subject, None, Plan(repeats=1, settle=0.0, passive=0.1), lambda _: None)
     assert figures.pods == source.pods
     assert figures.fresh_rate == 0
+
+
+def test_a_soak_measures_each_of_its_windows(tmp_path: Path) -> None:
+    plan = Plan(fresh_rate=200.0)
+    with StandIn(20, tmp_path) as source, Subject("product", source.kubeconfig()) as subject:
+        subject.wait(60.0)
+        windows = list(soak.soak(subject, source, plan, 2, lambda _: None, seconds=0.5))
+    assert [window.figures.samples for window in windows] == [10, 10]
+    assert len(soak.soak_table(windows).splitlines()) == 4
+
+
+def test_one_shot_jobs_are_counted_and_leave_no_more_the_second_time(tmp_path: Path) -> None:
+    with StandIn(20, tmp_path) as source, Subject("product", source.kubeconfig(), soak.JOBS_FLAGS) as subject:
+        stands = list(soak.one_shots(subject, source, 80, lambda _: None, step=40, rate=200.0))
+    assert [(stand.jobs, stand.workloads) for stand in stands] == [
+        (40, 6),
+        (80, 6),
+    ]  # a service, the marker, four kinds
+    assert stands[0].series == stands[1].series
