@@ -25,7 +25,9 @@ class Process:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
         pipe = subprocess.PIPE if pipes else subprocess.DEVNULL
         self.began = time.monotonic()
-        self.child = subprocess.Popen([sys.executable, *arguments], stdin=pipe, stdout=pipe, stderr=self._errors)
+        self.child = subprocess.Popen(
+            [sys.executable, *arguments], stdin=pipe, stdout=pipe, stderr=self._errors, start_new_session=True
+        )
 
     def __enter__(self) -> Self:
         return self
