@@ -225,7 +225,7 @@ def count(vitals: CoreVitals, observation: Observation) -> None:
     """Keep the numbers that bound the truth of the counts."""
     vitals.observations[type(observation).__name__] += 1
     if isinstance(observation, ContainerRestarted):
-        vitals.unobserved_restarts += observation.reason == UNOBSERVED
+        vitals.unobserved_restarts += observation.times if observation.reason == UNOBSERVED else 0
         if observation.inferred:
             vitals.inferred_causes[observation.reason] += 1
     elif isinstance(observation, PhaseChanged):

@@ -275,9 +275,13 @@ class _Step:
         counted = max(c.counted, min(to, count - int(held_back)))
         if counted == c.counted:
             return c
-        for instance in range(c.counted, counted):
+        at = c.counted
+        traced = {self._held_at if c.held else -1, c.ending.instance if c.ending else -1}
+        for instance in sorted(n for n in traced if at <= n < counted):
+            self._untraced(c, instance - at)
             ending = c.ending if c.ending and c.ending.instance == instance else None
-            c = self._restart(c, ending, c.held if instance == self._held_at else "")
+            c, at = self._restart(c, ending, c.held if instance == self._held_at else ""), instance + 1
+        self._untraced(c, counted - at)
         return replace(c, counted=counted, ahead=c.id != "", alive=False, started=False)
 
     def newest(self, c: Container) -> Container:
@@ -286,10 +290,15 @@ class _Step:
             return c
         return replace(c, id=self._id, ahead=False, alive=False, started=False, held="")
 
+    def _untraced(self, c: Container, times: int) -> None:
+        """Restarts of which nobody saw an end: told at once, however many they are."""
+        if times:
+            look, part = self._look, (c.name, c.type, UNOBSERVED)
+            self._seen.append(ContainerTerminated(look.at, look.pod, *part, "", times=times))
+            self._seen.append(ContainerRestarted(look.at, look.pod, *part, node=look.node, times=times))
+
     def _restart(self, c: Container, ending: Ending | None, held: str) -> Container:
-        """An instance was followed by another one; `ending` is how it went, if anyone saw it."""
-        if ending is None and not held:
-            self._seen.append(_terminated(c, self._look, UNOBSERVED, ""))
+        """An instance was followed by another one; `ending` is how it went, `held` what the kubelet made of it."""
         reason = self._restart_reason(c, ending, held)
         inferred = ending is not None and ending.inferred
         look = self._look

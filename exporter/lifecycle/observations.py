@@ -70,20 +70,25 @@ class ContainerAppeared(ContainerObservation, frozen=True, tag=True):
 
 
 class ContainerRestarted(ContainerObservation, frozen=True, tag=True):
-    """R1-R6. `inferred`: the cause was read from the path that the status took (R5.3)."""
+    """R1-R6. `inferred`: the cause was read from the path that the status took (R5.3).
+
+    `times`: how many restarts this is; several only where they left no trace, however many restartCount says.
+    """
 
     reason: str
     inferred: bool = False
     node: str = ""
+    times: int = 1
 
 
 class ContainerTerminated(ContainerObservation, frozen=True, tag=True):
-    """R3, R4, R6: one distinct end. `exit_code` is "" where nobody knows it."""
+    """R3, R4, R6: one distinct end, or `times` of them that left no trace. `exit_code` is "" where nobody knows it."""
 
     reason: str
     exit_code: str
     ran: float | None = None
     """Seconds from start to end, None where one of them is unknown."""
+    times: int = 1
 
 
 class ContainerWaiting(ContainerObservation, frozen=True, tag=True):

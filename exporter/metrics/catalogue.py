@@ -102,6 +102,7 @@ COUNTERS = (
         ContainerRestarted,
         "Restarts of containers by the cause of the end before. Unobserved: it left no trace in the API (R1-R5).",
         f"{_PART} reason",
+        amount="times",
         bounds=(_REASONS,),
         exact="the number exact; causes of a gap are Unobserved or the API's own, and counted as such",
         example="sum by (namespace, workload, container, reason) (increase(pod_container_restarts_total[1h])) > 0",
@@ -112,6 +113,7 @@ COUNTERS = (
         "Ends of containers, final ones too. PodStopped: brought by the pod's own end. "
         "Never add these to restarts, most restarts follow a termination (R3-R6).",
         f"{_PART} reason exit_code",
+        amount="times",
         bounds=(_REASONS, _EXIT_CODES),
         exact="exact while the watch is unbroken; ends that nobody saw are Unobserved",
         example='sum by (namespace, workload) (increase(pod_container_terminations_total{reason="OOMKilled"}[1d])) > 0',
@@ -216,6 +218,7 @@ COUNTERS = (
         ContainerRestarted,
         "Restarts of containers by the node they ran on: the same as pod_container_restarts_total, seen from the node.",
         "reason",
+        amount="times",
         bounds=(_REASONS,),
         scope="node",
         example="topk(5, sum by (node) (increase(pod_node_container_restarts_total[1h])))",

@@ -115,7 +115,7 @@ def backs_off(n: int, last: ContainerState) -> ContainerStatus:
 
 def words(seen: Iterable[Observation]) -> list[str]:
     """What happened, without the facts that a container or pod is there."""
-    return [text for text in map(_words, seen) if text]
+    return [text for o in seen if (text := _words(o)) for _ in range(getattr(o, "times", 1))]
 
 
 def _words(o: Observation) -> str:

@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.lifecycle import containers
+from exporter.lifecycle.containers import Look
+from exporter.lifecycle.observations import ContainerRestarted, ContainerTerminated, Observation
 from exporter.objects import ContainerSpec, ContainerState, ContainerStatus, ExitCodes, Probe, RestartRule
 from tests.lifecycle.builders import (
     ALL,
     BOTH_PROBES,
     LIVENESS,
+    REF,
+    T0,
     UNKNOWN,
     Watched,
     backs_off,
@@ -68,12 +73,25 @@ def test_restarts_that_left_no_trace_are_unobserved() -> None:
     watched = Watched(runs(0, "a"))
     assert watched.see(runs(3, "d", ended(1, cid="c"))) == [
         "terminated Unobserved",
-        "restarted Unobserved",
         "terminated Unobserved",
+        "restarted Unobserved",
         "restarted Unobserved",
         "terminated Error 1",
         "restarted Error",
     ]
+
+
+def test_a_leap_of_restart_count_costs_no_more_than_a_step() -> None:
+    """The API takes any int32 as restartCount."""
+    watched = Watched(runs(0, "a"), ends(0, "a"))
+    seen: list[Observation] = []
+    containers.applied(watched.container, runs(2**31 - 1, "z", ended(2, cid="y")), watched.spec, Look(T0, REF), seen)
+    assert [(o.reason, o.times) for o in seen if isinstance(o, ContainerRestarted)] == [
+        ("Error", 1),
+        ("Unobserved", 2**31 - 3),
+        ("Error", 1),
+    ]
+    assert sum(o.times for o in seen if isinstance(o, ContainerTerminated)) == 2**31 - 2
 
 
 def test_an_end_seen_earlier_explains_its_restart_after_a_jump() -> None:
@@ -306,8 +324,8 @@ def test_an_unknown_end_is_not_pinned_on_an_older_instance() -> None:
     watched = Watched(runs(0, "a"))
     assert watched.see(status(3, "", waiting(), unknown())) == [
         "terminated Unobserved",
-        "restarted Unobserved",
         "terminated Unobserved",
+        "restarted Unobserved",
         "restarted Unobserved",
     ]
     assert watched.see(runs(3, "d", unknown())) == [f"restarted {UNKNOWN}"]
