@@ -5,7 +5,14 @@ from __future__ import annotations
 from sys import intern
 
 LIMIT = 128
-"""Characters of a reason, cause or condition that are kept; names are never cut."""
+"""Characters of a reason, cause or condition that are kept; names of objects are never cut."""
+LONGEST_NAME = 253
+"""Characters of the longest name that an object can have (RFC 1123 subdomain); references to owners are not checked."""
+READ = 2**14
+"""Characters of a message that are read: more than a probe's output has (10 KB), and a few milliseconds of work.
+
+The API takes messages of more than a megabyte, from whoever may write Events.
+"""
 
 
 def bounded(text: str) -> str:

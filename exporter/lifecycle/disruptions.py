@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from exporter.lifecycle.bounded import bounded
+from exporter.lifecycle.bounded import READ, bounded
 from exporter.lifecycle.observations import Observation, PodDisrupted, PodRef
 from exporter.lifecycle.phases import condition
 from exporter.objects import Pod, PodStatus
@@ -46,7 +46,7 @@ def _disruption(pod: Pod) -> tuple[str, str] | None:
 
 
 def _resource(message: str) -> str:
-    match = _LOW.search(message)
+    match = _LOW.search(message[:READ])
     return bounded(match[1]) if match else ""
 
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from msgspec.structs import replace
 
 from exporter.lifecycle import kills, probes
-from exporter.lifecycle.bounded import bounded
+from exporter.lifecycle.bounded import READ, bounded
 from exporter.lifecycle.course import TROUBLE
 from exporter.lifecycle.endings import SAID_BY_THE_API, synthetic
 from exporter.lifecycle.kills import Kill
@@ -100,7 +100,7 @@ def notice_of(event: Event, now: float, *, normal: bool) -> Notice | None:
 
 
 def _meaning(event: Event) -> Meaning:
-    message = event.message.removeprefix(COMBINED)
+    message = event.message[:READ].removeprefix(COMBINED)
     if event.reason in _UNHEALTHY:
         return probed(message)
     if event.reason == "Pulled":

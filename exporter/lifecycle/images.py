@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from exporter.lifecycle.bounded import READ
+
 PULL_FAILURES = frozenset(
     (
         "ErrImagePull",
@@ -52,4 +54,5 @@ def cause_of(reason: str, message: str) -> str:
         return "not_found"
     if reason == "RegistryUnavailable":
         return "network"
+    message = message[:READ]
     return next((cause for cause, pattern in _PATTERNS if pattern.search(message)), "other")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from math import inf
 
+from exporter.lifecycle.bounded import READ
 from exporter.lifecycle.observations import (
     ContainerType,
     CrashLoopBegan,
@@ -93,5 +94,5 @@ def ended(loop: Loop, at: float, place: Place, seen: list[Observation]) -> None:
 
 def backoff(message: str) -> float | None:
     """Seconds of the Go duration in a waiting message such as `back-off 1m20s restarting failed container=...`."""
-    match = _DELAY.match(message)
+    match = _DELAY.match(message[:READ])
     return go_duration(match[1]) if match else None

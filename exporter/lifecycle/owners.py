@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
+from exporter.lifecycle.bounded import LONGEST_NAME
 from exporter.lifecycle.observations import Value, Workload
 from exporter.objects import Job, Metadata, Owner, OwnerReference, Pod
 
@@ -59,8 +62,14 @@ def workload_of(owner: Owner) -> Workload:
 
 
 def controller(metadata: Metadata) -> OwnerReference | None:
-    """The owner that manages the object, None if nobody does."""
-    return next((ref for ref in metadata.owner_references or () if ref.controller), None)
+    """The owner that manages the object, None if nobody does.
+
+    The API takes any text as its kind and name; no object has a longer one than `LONGEST_NAME`.
+    """
+    found = next((ref for ref in metadata.owner_references or () if ref.controller), None)
+    if found is None or len(found.name) + len(found.kind) <= LONGEST_NAME:
+        return found
+    return replace(found, kind=found.kind[:LONGEST_NAME], name=found.name[:LONGEST_NAME])
 
 
 def is_mirror(pod: Pod) -> bool:

@@ -12,6 +12,7 @@ from sys import intern
 from msgspec.structs import replace
 
 from exporter.lifecycle import containers, course, kills, loops
+from exporter.lifecycle.bounded import bounded
 from exporter.lifecycle.containers import Look
 from exporter.lifecycle.observations import (
     CREATED,
@@ -340,7 +341,7 @@ def _described(
         ready=ready is not None and ready.status == "True",
         deletion_requested=asked,
         containers=parts,
-        status=intern(shortened(kubectl_status(pod))),
+        status=bounded(shortened(kubectl_status(pod))),
         generation=record.generation if same else pod.metadata.generation,
         stop_grace=_grace(pod),
         requests=requests,

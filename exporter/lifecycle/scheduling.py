@@ -11,14 +11,14 @@ from collections import Counter
 from sys import intern
 from zlib import crc32
 
-from exporter.lifecycle.bounded import bounded
+from exporter.lifecycle.bounded import READ, bounded
 from exporter.lifecycle.observations import Observation, PodRef, SchedulingFailed, Value
 from exporter.lifecycle.phases import condition
 from exporter.objects import Pod
 
 _NODES = re.compile(r"0/\d+ nodes are available: ?(.*)", re.DOTALL)
 _TAIL = re.compile(r"\.?,? ?(?:no new claims to deallocate|preemption: |All PostFilter plugins are skipped)", re.DOTALL)
-_PART = re.compile(r"(\d+) (.*)", re.DOTALL)
+_PART = re.compile(r"(\d{1,9}) (.*)", re.DOTALL)
 _INSUFFICIENT = re.compile(r"Insufficient (\S+)")
 _CAUSES = (
     ("taint", re.compile(r"taint|were unschedulable")),
@@ -52,6 +52,7 @@ def applied(before: Blocked | None, pod: Pod, ref: PodRef, at: float, seen: list
 
 def cause_of(message: str) -> str:
     """insufficient_<resource>, taint, affinity, volume, port or other: what blocks most nodes."""
+    message = message[:READ]
     match = _NODES.match(message)
     if match is None:
         return _classified(message)

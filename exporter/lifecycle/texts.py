@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple, TypeAlias
 
+from exporter.lifecycle.bounded import bounded
 from exporter.lifecycle.resources import HANDLERS
 from exporter.lifecycle.times import go_duration
 
@@ -116,7 +117,7 @@ def registry_of(image: str) -> str:
     """Host of an image's registry; images that name none come from docker.io."""
     host, slash, _ = image.partition("/")
     if slash and ("." in host or ":" in host or host == "localhost"):
-        return host.lower()
+        return bounded(host.lower())
     return "docker.io" if image else UNKNOWN_REGISTRY
 
 

@@ -7,12 +7,16 @@ from datetime import datetime
 
 from exporter.objects import ContainerState, ContainerStatus, Pod, PodStatus
 
+_LONGEST_DURATION = 32
+"""Characters: Go's longest one has 25, and looking for parts in a text takes the square of its length."""
 _PART_OF_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 def go_duration(text: str) -> float | None:
     """Seconds of a duration as Go writes it, such as 1m2.5s or 350ms; None if it is none."""
+    if len(text) > _LONGEST_DURATION:
+        return None
     parts = _PART_OF_DURATION.findall(text)
     if not parts or "".join(amount + unit for amount, unit in parts) != text:
         return None

@@ -41,6 +41,13 @@ def test_an_owner_that_does_not_manage_the_pod_is_not_asked() -> None:
     assert name_of(pod(name="db-0", owner=other)) == "Pod/db-0"
 
 
+def test_an_owner_whose_name_no_object_can_have_is_cut() -> None:
+    """The API checks only that it is not empty."""
+    assert name_of(pod(owner=owned("Foo", "x" * 300_000))) == f"Foo/{'x' * 253}"
+    assert name_of(pod(owner=owned("F" * 300_000, "x"))) == f"{'F' * 253}/x"
+    assert name_of(pod(owner=owned("Foo", "x" * 253))) == f"Foo/{'x' * 253}"
+
+
 def test_a_pod_of_a_known_replicaset_belongs_to_its_controller() -> None:
     assert name_of(pod(owner=owned("ReplicaSet", "web-5d4"))) == "Deployment/web"
 

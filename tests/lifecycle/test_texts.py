@@ -12,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 
+from exporter.lifecycle.bounded import READ
 from exporter.lifecycle.images import cause_of as cause_of_pull
 from exporter.lifecycle.loops import backoff
 from exporter.lifecycle.resources import quantity, shape_of, sums, unit_of
 from exporter.lifecycle.scheduling import cause_of
 from exporter.lifecycle.status import kubectl_status, shortened
 from exporter.lifecycle.texts import KILLS, PROBE_CAUSES, container_of, killed_for, probed, pulled, registry_of
+from exporter.lifecycle.times import go_duration
 from exporter.objects import Pod, PodSpec
+from tests.lifecycle.builders import T0, Witness, event, pod, status, waiting
 
 RECORDED = Path(__file__).parent.parent / "recorded"
 PREEMPTION = " preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling."
@@ -259,6 +262,42 @@ def test_an_image_names_its_registry(image: str, registry: str) -> None:
 def test_a_pull_tells_how_it_went(message: str, told: tuple[str, float | None] | None) -> None:
     text = pulled(message)
     assert (text and (text.result, text.seconds)) == told
+
+
+def test_only_the_beginning_of_a_message_is_read() -> None:
+    """Whoever may write Events may write a megabyte."""
+    far = "x" * READ
+    assert probed(f"Liveness probe failed: timeout {far}") == ("liveness", "failed", "timeout")
+    assert (
+        Witness().tracker.event(event("Killing", f"{far} failed liveness probe", kind="Normal"), T0, listed=False)
+        is None
+    )
+    assert cause_of(f"0/5 nodes are available: {far} 3 Insufficient cpu") == "other"
+    assert cause_of_pull("ErrImagePull", f"{far} not found") == "other"
+    assert backoff(f"back-off {far} 10s ") is None
+
+
+def test_a_text_that_is_too_long_for_a_duration_is_none() -> None:
+    """Looking for its parts takes the square of its length: 20,000 digits took 20 s."""
+    assert go_duration("2562047h47m16.854775807s") == pytest.approx(2562047 * 3600 + 47 * 60 + 16.854775807)
+    assert go_duration("1s" * 17) is None
+
+
+def test_a_number_that_no_number_of_nodes_can_be_counts_for_nothing() -> None:
+    assert (
+        cause_of(f"0/5 nodes are available: {'9' * 5000} Insufficient cpu, 1 Insufficient memory.")
+        == "insufficient_memory"
+    )
+
+
+def test_status_is_no_longer_than_a_reason() -> None:
+    witness = Witness()
+    witness.apply(pod(status(0, "", waiting("R" * 1000))))
+    assert witness.record().status == "R" * 128
+
+
+def test_a_registry_is_no_longer_than_a_reason() -> None:
+    assert registry_of(f"a.{'b' * 1000}/x") == f"a.{'b' * 126}"
 
 
 @pytest.mark.parametrize(
