@@ -19,6 +19,7 @@ from typing import TypeAlias
 import structlog
 
 from exporter import logs
+from exporter.clock import Clock
 from exporter.core import Core
 from exporter.kube.access import Access
 from exporter.kube.connection import Connection
@@ -75,6 +76,7 @@ class Exporter:
             histogram_levels=levels_of(settings.metrics.histogram_level),
             listener=logs.ObservationLog(settings.log.observations, is_problem),
         )
+        self._clock = Clock(self.core.stepped)
         kube = settings.kube
         kubeconfig = str(kube.kubeconfig) if kube.kubeconfig else ""
         self._connection = Connection(lambda: Access(kubeconfig, kube.context or ""))
@@ -86,9 +88,9 @@ class Exporter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._unready = "the first complete list of pods has not come yet"
 
-    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Iterator[bytes]:  # noqa: FBT001
+    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Iterator[bytes]:  # noqa: ARG002, FBT001
         """Give the answer to a scrape, in blocks."""
-        return self.core.exposition(now, openmetrics=openmetrics, names=names)
+        return self.core.exposition(self._clock(), openmetrics=openmetrics, names=names)
 
     def ready(self) -> str:
         """Why not ready; "" from the first sync on, for good: the API server being away later does not change it."""
@@ -132,12 +134,12 @@ class Exporter:
     def _watch(self, resource: Resource, namespaces: tuple[str, ...], sink: Sink | None = None) -> Watched:
         vitals = WatchVitals(resource.name)
         self.vitals.watches.append(vitals)
-        take = sink or (lambda change: self.core.apply(change, time.time()))
+        take = sink or (lambda change: self.core.apply(change, self._clock()))
         return vitals, [Reflector(self._connection, resource, at, take, vitals) for at in namespaces or ("",)]
 
     def _read_kubelets(self, settings: KubeletSettings) -> tuple[Kubelets, Watched]:
         def take(totals: list[Total], first: bool) -> None:  # noqa: FBT001 - as the sink is called
-            self.core.probes(totals, time.time(), first=first)
+            self.core.probes(totals, self._clock(), first=first)
 
         self.vitals.kubelet.enabled = True
         kubelets = Kubelets(
@@ -181,11 +183,12 @@ class Exporter:
     async def _keep_time(self) -> None:
         """Let deadlines come, and measure how late the loop is."""
         lags: deque[tuple[float, float]] = deque()
+        self.vitals.loop.tasks = lambda: len(asyncio.all_tasks())
         while True:
             began = time.monotonic()
             await asyncio.sleep(TICK)
             note_turn(self.vitals.loop, lags, time.monotonic(), time.monotonic() - began - TICK)
-            while self.core.elapse(time.time()):  # noqa: ASYNC110 - not a wait: others get their turn between slices
+            while self.core.elapse(self._clock()):  # noqa: ASYNC110 - not a wait: others get their turn between slices
                 await asyncio.sleep(0)
 
 

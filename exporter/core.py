@@ -34,7 +34,7 @@ from exporter.metrics.families import Level
 from exporter.metrics.ledger import Ledger
 from exporter.metrics.own import Vitals, registry
 from exporter.metrics.rows import Rows, Which, label_names
-from exporter.objects import Anything, Applied, Change, Deleted, Event, Job, Listed, Pod, ReplicaSet
+from exporter.objects import Anything, Applied, Change, Deleted, Event, Job, Listed, Pod, ReplicaSet, Unreadable
 from exporter.vitals import CoreVitals, Delays
 
 Arg = TypeVar("Arg")
@@ -80,6 +80,8 @@ class Core:
         self._listener = listener
         self._own = registry(self.vitals)
         self._now = 0.0
+        self._stepped = 0.0
+        """Seconds by which the clock has been stepped: the ledger, which knows no times but its own, goes without."""
         self._missing: deque[str] = deque()
         """Keys of pods whose deletion a list has revealed and that is still to be told."""
         self._log = OnceAMinute(structlog.stdlib.get_logger(__name__))
@@ -100,6 +102,8 @@ class Core:
         self._now = now
         if isinstance(change, Listed):
             self._guard(self._listed, change)
+        elif isinstance(change, Unreadable):
+            self._guard(lambda gone: self.tracker.lost(gone.of, gone.uid, now), change)
         else:
             self._guard(self._change, change)
 
@@ -122,12 +126,19 @@ class Core:
             self._guard(lambda key: self.tracker.elapsed(key, now), key)
             if monotonic() >= until:
                 return True
-        self._ledger.expire(now)
+        self._ledger.expire(now - self._stepped)
         return False
+
+    def stepped(self, by: float) -> None:
+        """The clock was stepped by so many seconds: what is waited for must come neither earlier nor later."""
+        self.vitals.loop.clock_steps["forward" if by > 0 else "back"] += 1
+        self._stepped += by
+        self.tracker.stepped(by)
 
     def exposition(self, now: float, *, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[bytes]:
         """Blocks of the answer to a scrape; see `metrics.exposition`."""
-        return exposition(self._rows, self._ledger, self._own, now, openmetrics=openmetrics, names=names)
+        booked = now - self._stepped
+        return exposition(self._rows, self._ledger, self._own, booked, openmetrics=openmetrics, names=names)
 
     def _overflow(self) -> Mapping[tuple[str, str], int]:
         return self._ledger.overflow + Counter({("pod_labels", "label"): self._clashes})
@@ -185,13 +196,14 @@ class Core:
         if not decided:
             return
         self.vitals.core.probe_fills += _filled(before, after, seen) if self.vitals.kubelet.enabled else 0
-        self._ledger.track(before, after, self._now)
+        booked = self._now - self._stepped
+        self._ledger.track(before, after, booked)
         if row is not None:
             self._rows.put(after, row)
         else:
             self._rows.drop(after)
         for observation in seen:
-            self._ledger.add(observation, self._now)
+            self._ledger.add(observation, booked)
             count(self.vitals.core, observation)
             self._tell(observation)
 

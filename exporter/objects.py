@@ -380,5 +380,12 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
     at: float
 
 
-Change: TypeAlias = Applied[Anything] | Deleted[Anything] | Listed
+class Unreadable(msgspec.Struct, frozen=True, gc=False):
+    """An object that went in a state that could not be decoded: only its uid is known."""
+
+    of: type[Anything]
+    uid: str
+
+
+Change: TypeAlias = Applied[Anything] | Deleted[Anything] | Listed | Unreadable
 """What leaves the reflector. Nothing behind it knows of connections, pages or bookmarks."""

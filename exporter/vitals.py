@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 DELAY_BUCKETS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -122,3 +123,7 @@ class LoopVitals:
     """The longest delay of a timer within the last ten seconds."""
     turned_at: float = 0.0
     """Monotonic time of the loop's last turn; /livez looks at it."""
+    clock_steps: Counter[str] = field(default_factory=Counter)
+    """Steps of the clock, back or forward."""
+    tasks: Callable[[], int] = int
+    """How many tasks it has."""

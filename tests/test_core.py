@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from exporter import logs
 from exporter.core import Core
 from exporter.lifecycle.observations import ContainerRestarted, Observation, PhaseChanged
-from exporter.objects import Applied, Change, Deleted, Job, Listed, Pod, ReplicaSet
+from exporter.objects import Applied, Change, Deleted, Job, Listed, Pod, ReplicaSet, Unreadable
 
 NOW = 1795381600.0
 CREATED = "2026-11-22T21:06:00Z"
@@ -259,6 +259,35 @@ class TestTime:
         core.elapse(NOW + 2)
         assert series(core, "pod_phase_transitions_total", NOW + 11.9) == {"None Running web": 0}
         assert series(core, "pod_phase_transitions_total", NOW + 12) == {"None Running web": 1}
+
+    @pytest.mark.parametrize("step", [-3600, 3600])
+    def test_a_step_of_the_clock_neither_hides_what_was_shown_nor_shows_what_is_held(self, step: int) -> None:
+        core = begun(applied(pod()), birth_hold=130)
+        assert series(core, "pod_phase_transitions_total", NOW + 140) == {"None Running web": 1}
+        core.apply(applied(pod(status={"containerStatuses": [status(1, "Odd")]})), NOW + 140)
+        core.stepped(step)
+        now = NOW + 140 + step
+        core.apply(applied(pod(status={"containerStatuses": [status(2, "Odd")]})), now)
+        assert series(core, "pod_phase_transitions_total", now) == {"None Running web": 1}
+        assert series(core, "pod_container_restarts_total", now + 129)["main Odd web"] == 0
+        assert series(core, "pod_container_restarts_total", now + 130)["main Odd web"] == 2
+        assert series(core, "pod_exporter_clock_steps_total") == {"back": step < 0, "forward": step > 0}
+
+    @pytest.mark.parametrize("step", [-3600, 3600])
+    def test_a_step_of_the_clock_closes_no_account_early_or_late(self, step: int) -> None:
+        core = begun(applied(pod()), retention=900)
+        core.apply(Deleted(decoded(pod(metadata={"deletionTimestamp": at(0)}))), NOW)
+        core.stepped(step)
+        core.elapse(NOW + 899 + step)
+        assert series(core, "pod_workload_pods")
+        core.elapse(NOW + 900 + step)
+        assert series(core, "pod_workload_pods") == {}
+
+    def test_a_pod_that_went_in_a_state_that_cannot_be_read_is_gone(self) -> None:
+        core = begun(applied(pod()))
+        core.apply(Unreadable(Pod, "uid-web-1"), NOW)
+        assert series(core, "pod_info") == {}
+        assert series(core, "pod_exporter_unobserved_deletions_total") == {"": 1}
 
     def test_a_get_changes_nothing_for_the_next_one(self) -> None:
         core = begun(applied(pod()), birth_hold=130)

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.errors import ApiError, ExporterError, StreamError
 from exporter.kube.connection import CONNECT, Connection
 from exporter.kube.faults import concerns_tls, cut, reason, translated
-from exporter.objects import Applied, Change, Deleted, Listed, Node
+from exporter.objects import Applied, Change, Deleted, Listed, Node, Unreadable
 from exporter.vitals import KubeletVitals
 
 PATH = "/metrics/probes"
@@ -95,6 +95,9 @@ class Kubelets:
                 self._uids[node.metadata.name] = node.metadata.uid
             case Deleted(Node() as node):
                 self._forget(node.metadata.name)
+            case Unreadable(_, uid):
+                for name in [name for name, known in self._uids.items() if known == uid]:
+                    self._forget(name)
             case Listed():
                 for name in [name for name, uid in self._uids.items() if uid not in change.uids]:
                     self._forget(name)

@@ -21,7 +21,7 @@ from exporter.kube.listing import Listing, Page, current_version, next_page
 from exporter.kube.resources import Resource
 from exporter.kube.turns import Turns
 from exporter.kube.watch import Watch, WatchEvent
-from exporter.objects import Added, Anything, Applied, Bookmark, Change, Deleted, Listed, Modified, Removed
+from exporter.objects import Added, Anything, Applied, Bookmark, Change, Deleted, Listed, Modified, Removed, Unreadable
 from exporter.vitals import WatchVitals
 
 Sink: TypeAlias = Callable[[Change], None]
@@ -184,6 +184,9 @@ class Reflector:
                     listing.uids.discard(event.uid)
                 else:
                     listing.uids.add(event.uid)  # it exists, though we cannot read it
+            case Poison("DELETED", uid) if uid:
+                self._vitals.events["DELETED"] += 1
+                self._sink(Unreadable(self._resource.of, uid))
 
     def _apply(self, item: Anything, kind: str, listing: Listing | None) -> None:
         self._vitals.events[kind] += 1

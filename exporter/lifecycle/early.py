@@ -39,6 +39,10 @@ class Early:
         while self._waiting and self._waiting[0][0] <= now - PATIENCE:
             self._drop()
 
+    def stepped(self, by: float) -> None:
+        """Let what waits wait on, although the clock was stepped."""
+        self._waiting = deque((at + by, notice) for at, notice in self._waiting)
+
     def _drop(self) -> None:
         self._waiting.popleft()
         self.lost += 1

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from exporter.lifecycle import events, pods, probes
+from exporter.lifecycle import events, pods, probes, waits
 from exporter.lifecycle.deadlines import Deadlines
 from exporter.lifecycle.early import Early
 from exporter.lifecycle.events import Notice
@@ -21,7 +21,7 @@ from exporter.lifecycle.observations import CREATED, Observation, PhaseChanged, 
 from exporter.lifecycle.owners import identify, workload_of
 from exporter.lifecycle.phases import SLACK
 from exporter.lifecycle.records import Record
-from exporter.objects import Anything, Event, Job, Listed, Owner, Pod
+from exporter.objects import Anything, Event, Job, Listed, Owner, Pod, ReplicaSet
 
 FLIPPED = 60.0
 """Seconds for which it is remembered that a node's containers lost readiness together; nodes come and go."""
@@ -124,6 +124,22 @@ class Tracker:
         record = self._records.get(key)
         if record is not None and record.gone_at == inf:
             self._remember(record, *pods.deleted(record, now, unobserved=True))
+
+    def lost(self, of: type[Anything], uid: str, now: float) -> None:
+        """An object went, and only its uid could be read; what it was last like stays unknown."""
+        if of is Pod:
+            key = next((r.key for r in self._records.values() if r.pod.uid == uid), "")
+            self.vanished(key, now)
+        elif of in (ReplicaSet, Job):
+            self._owners(of).pop(uid, None)
+
+    def stepped(self, by: float) -> None:
+        """The clock was stepped by so many seconds: whatever waits, waits neither longer nor shorter."""
+        self._flipped = {node: at + by for node, at in self._flipped.items()}
+        self.early.stepped(by)
+        for key, record in self._records.items():
+            self._records[key] = moved = waits.stepped(record, by)
+            self._deadlines.set(key, pods.due(moved))
 
     def owner(self, owner: Owner) -> None:
         """A ReplicaSet or Job as it is now; pods that waited for it are told."""

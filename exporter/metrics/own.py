@@ -253,6 +253,18 @@ class OwnCollector(Collector):
         yield _gauge(
             "scrape_duration_seconds", "How long the last complete scrape took.", (), [((), vitals.web.scrape_seconds)]
         )
+        yield _counter(
+            "clock_steps",
+            "Steps of the clock by more than a second; the process standing still for more than 5 s is one forward.",
+            ("direction",),
+            [((direction,), vitals.loop.clock_steps[direction]) for direction in ("back", "forward")],
+        )
+        yield _gauge(
+            "tasks",
+            "Tasks of the event loop: a few for each watch, one for each open connection of a client.",
+            (),
+            [((), vitals.loop.tasks())],
+        )
         yield _gauge("scrape_bytes", "Size of the last complete scrape, as sent.", (), [((), vitals.web.scrape_bytes)])
         yield _gauge(
             "loop_lag_seconds",

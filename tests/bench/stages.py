@@ -29,7 +29,7 @@ from exporter.kube.reflector import Reflector
 from exporter.kube.resources import PODS, REPLICASETS
 from exporter.kube.watch import Watch
 from exporter.lifecycle.tracker import Tracker
-from exporter.objects import Anything, Applied, Change, Deleted, Job, Listed, Pod, ReplicaSet
+from exporter.objects import Applied, Change, Job, Listed, Pod, ReplicaSet
 from exporter.vitals import WatchVitals
 from tests.bench.process import Process
 from tests.bench.subjects import StandIn
@@ -108,7 +108,7 @@ async def _reflect(connection: Connection, count: Count, sink: Callable[[Change]
     owners = WatchVitals("replicasets")
     following = asyncio.create_task(Reflector(connection, REPLICASETS, "", sink, owners).run())
 
-    def counted(change: Applied[Anything] | Deleted[Anything] | Listed) -> None:
+    def counted(change: Change) -> None:
         sink(change)
         count(1)
 

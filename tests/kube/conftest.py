@@ -19,7 +19,7 @@ from exporter.kube.connection import Connection
 from exporter.kube.limits import Limits
 from exporter.kube.reflector import Reflector
 from exporter.kube.resources import PODS, Resource
-from exporter.objects import Applied, Change, Deleted, Listed
+from exporter.objects import Applied, Change, Deleted, Listed, Unreadable
 from exporter.vitals import WatchVitals
 from tests.kube.scripted import Server, Step, serving
 
@@ -37,12 +37,14 @@ def write_kubeconfig(path: Path, server: str, token: str = "") -> str:
 
 
 def told(change: Change) -> str:
-    """One word for a change, easy to compare: `+a` applied, `*a` listed, `-a` deleted, `=uid-a,uid-b` a whole list."""
+    """One word for a change: `+a` applied, `*a` listed, `-a` deleted, `?uid-a` gone unread, `=uid-a,uid-b` a list."""
     match change:
         case Applied(item, listed):
             return ("*" if listed else "+") + item.metadata.name
         case Deleted(item):
             return "-" + item.metadata.name
+        case Unreadable(_, uid):
+            return f"?{uid}"
         case Listed():
             return "=" + ",".join(sorted(uid.removeprefix("uid-") for uid in change.uids))
 

@@ -22,6 +22,7 @@ from exporter.objects import (
     Node,
     NodeAddress,
     NodeStatus,
+    Unreadable,
 )
 from exporter.vitals import KUBELET_RESULTS, KubeletVitals
 from tests.kube.conftest import write_kubeconfig
@@ -139,9 +140,10 @@ async def test_an_endless_answer_is_cut(tmp_path: Path, monkeypatch: pytest.Monk
 async def test_nodes_that_go_are_read_no_more(tmp_path: Path) -> None:
     async with serving(answer(TEXT)) as server:
         reader = Reader(tmp_path, server)
-        for name in ("a", "b"):
+        for name in ("a", "b", "c"):
             reader.kubelets.apply(Applied(node(server, name)))
         reader.kubelets.apply(Deleted(node(server, "a")))
+        reader.kubelets.apply(Unreadable(Node, "uid-c"))
         reader.kubelets.apply(Listed(Node, "", frozenset(("uid-a",)), 0.0))
         await reader.kubelets.read_all()
         assert server.requests == []

@@ -263,6 +263,16 @@ class TestPoison:
         story = await follow(stream(added("bad"), self.BAD.replace(b"MODIFIED", b"DELETED"), end_mark(9)))
         assert story.told == "*bad ="
 
+    async def test_a_deletion_that_cannot_be_read_is_told_by_its_uid(self, follow: Follow) -> None:
+        story = await follow(stream(end_mark(5), added("bad", 7), self.BAD.replace(b"MODIFIED", b"DELETED")))
+        assert story.told == "= +bad ?uid-bad"
+        assert story.asked == ["stream", "watch@8"]
+        assert story.vitals.events["DELETED"] == story.vitals.decode_errors == 1
+
+    async def test_a_deletion_of_which_not_even_the_uid_can_be_read_is_skipped(self, follow: Follow) -> None:
+        story = await follow(stream(end_mark(5), line("DELETED", {"metadata": None}), added("a", 9)))
+        assert story.told == "= +a"
+
     async def test_unicode_line_ends_inside_a_string_are_no_line_ends(self, follow: Follow) -> None:
         text = json.dumps({"type": "ADDED", "object": pod("a", 8, kind="\x85\u2028")}, ensure_ascii=False)
         story = await follow(stream(end_mark(5), text.encode() + b"\n"))

@@ -302,6 +302,18 @@ def test_without_the_event_the_path_is_believed_after_the_wait() -> None:
     assert witness.elapse(63) == ["main terminated LivenessProbe 137", "main restarted LivenessProbe (inferred)"]
 
 
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_a_step_of_the_clock_moves_the_wait_for_the_event(step: int) -> None:
+    witness = watching(spec=BOTH_PROBES, wait=3)
+    witness.apply(pod(killed(0, "a", 137), specs=(BOTH_PROBES,)))
+    witness.tracker.stepped(step)
+    assert witness.elapse(62.9 + step) == []
+    assert witness.elapse(63 + step) == [
+        "main terminated LivenessProbe 137",
+        "main restarted LivenessProbe (inferred)",
+    ]
+
+
 def test_an_end_by_itself_never_waits() -> None:
     witness = watching(spec=LIVENESS, wait=3)
     assert witness.apply(pod(status(0, "a", ended(1, cid="a")), specs=(LIVENESS,))) == ["main terminated Error 1"]

@@ -4,16 +4,19 @@ import pytest
 
 from exporter.lifecycle.observations import ContainerAppeared, PhaseChanged, Workload
 from exporter.lifecycle.pods import LINGER
-from exporter.objects import Job, Metadata, Pod, ReplicaSet
+from exporter.objects import Event, Job, Metadata, Pod, ReplicaSet
 from tests.lifecycle.builders import (
+    T0,
     Witness,
     ended,
+    event,
     listed,
     owned,
     pod,
     runs,
     status,
     waiting,
+    words,
 )
 
 LOST_WHILE_RUNNING = ["main terminated Unobserved", "Running -> Deleted (unobserved)"]
@@ -161,6 +164,53 @@ def test_a_pod_that_is_gone_is_forgotten_after_a_while() -> None:
     assert len(list(witness.tracker.records())) == 1
     assert witness.elapse(90 + LINGER) == []
     assert list(witness.tracker.records()) == []
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_a_step_of_the_clock_makes_no_wait_longer_or_shorter(step: int) -> None:
+    """Waits for an owner, for an Event's pod, and of the memory of a pod that is gone."""
+    witness = Witness()
+    witness.apply(of_replicaset(), now=60)
+    witness.apply(pod(runs(0, "a"), uid="other", name="other"))
+    witness.delete(pod(runs(0, "a"), uid="other", name="other", deleted=60), now=60)
+    witness.hear(event("Unhealthy", "Liveness probe failed: ", pod="never", uid="never"), now=60)
+    witness.tracker.stepped(step)
+    assert witness.elapse(61.9 + step) == []
+    assert witness.elapse(62 + step) == ["None -> Running"]
+    witness.elapse(119 + step)
+    assert witness.tracker.early.lost == 0
+    witness.elapse(120 + step)
+    assert witness.tracker.early.lost == 1
+    witness.elapse(59 + LINGER + step)
+    assert len(list(witness.tracker.records())) == 2
+    witness.elapse(60 + LINGER + step)
+    assert len(list(witness.tracker.records())) == 1
+
+
+def test_a_step_of_the_clock_does_not_move_the_apis_times() -> None:
+    witness = Witness()
+    witness.apply(pod(runs(0, "a"), created=50))
+    before = witness.record()
+    witness.tracker.stepped(-3600)
+    assert witness.record() is before
+
+
+def test_a_pod_that_went_unread_is_an_unobserved_deletion() -> None:
+    witness = Witness()
+    witness.apply(pod(runs(0, "a")))
+    witness.tracker.lost(Pod, "uid-0", T0 + 90)
+    assert words(witness.seen)[1:] == LOST_WHILE_RUNNING
+    witness.tracker.lost(Pod, "uid-0", T0 + 91)
+    witness.tracker.lost(Pod, "unknown", T0 + 91)
+    assert len(words(witness.seen)) == 3
+
+
+def test_an_owner_that_went_unread_is_forgotten() -> None:
+    witness = Witness()
+    witness.tracker.owner(REPLICASET)
+    witness.tracker.lost(ReplicaSet, REPLICASET.metadata.uid, T0 + 90)
+    witness.tracker.lost(Event, "whatever", T0 + 90)
+    assert witness.tracker.objects["replicasets"] == 0
 
 
 def test_a_deadline_of_a_pod_that_has_left_is_nothing() -> None:

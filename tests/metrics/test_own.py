@@ -154,5 +154,7 @@ def test_sizes_are_read_where_they_live_at_each_scrape(own: Own) -> None:
 def test_the_last_scrape_and_the_loops_lag_are_shown(own: Own) -> None:
     vitals = Vitals()
     vitals.web.scrape_seconds, vitals.web.scrape_bytes, vitals.loop.lag_seconds = 0.25, 1000, 0.5
+    vitals.loop.tasks = lambda: 7
     found = own(vitals)
     assert (found["scrape_duration_seconds",], found["scrape_bytes",], found["loop_lag_seconds",]) == (0.25, 1000, 0.5)
+    assert found["tasks",] == 7
