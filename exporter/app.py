@@ -32,7 +32,7 @@ from exporter.metrics.own import Vitals
 from exporter.settings import Settings
 from exporter.settings.model import Kubelet as KubeletSettings
 from exporter.vitals import LoopVitals, WatchVitals
-from exporter.web.server import Server
+from exporter.web.server import RESERVED, Server
 
 PATIENCE = 10.0
 """Seconds that the start waits for a complete list of owners, and of Events: it can do without."""
@@ -84,7 +84,9 @@ class Exporter:
         self._pods = self._watch(PODS, kube.namespaces)
         self._events = [self._watch(EVENTS, kube.namespaces)] if settings.events.enabled else []
         self._kubelets = self._read_kubelets(settings.kubelet) if settings.kubelet.probes else None
-        self.server = Server(settings.web, self, self.vitals.web, self.vitals.loop, self.vitals.watches)
+        reserved = RESERVED + len(self.vitals.watches) * max(1, len(kube.namespaces)) + settings.kubelet.concurrency
+        web, loop = self.vitals.web, self.vitals.loop
+        self.server = Server(settings.web, self, web, loop, self.vitals.watches, reserved=reserved)
         self._tasks: set[asyncio.Task[None]] = set()
         self._unready = "the first complete list of pods has not come yet"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -22,6 +23,12 @@ DRAIN_SECONDS = 3.0
 IDLE_SECONDS = 75.0
 """A connection without a complete request is closed: longer than the usual scrape interval of 60 s."""
 MOST_CONNECTIONS = 128
+FEWEST_CONNECTIONS = 4
+"""Served whatever the limit of file descriptors is: a scraper, a kubelet's probes, a person."""
+RESERVED = 48
+"""File descriptors that are not for clients: files, what asyncio needs, and a backlog that is being refused."""
+BACKLOG = 32
+"""Clients that are accepted at a time, be it to be refused: each takes a file descriptor for a moment."""
 _ABANDON_SECONDS = 0.1
 
 _HEADERS = {
@@ -58,7 +65,9 @@ class Server:
         loop: LoopVitals,
         watches: Iterable[WatchVitals] = (),
         limits: Limits = Limits(),  # noqa: B008 - immutable
+        reserved: int = RESERVED,
     ) -> None:
+        self._most = most_connections(reserved)
         self._settings = settings
         self._vitals = vitals
         self._scrapes = Scrapes(source.render, vitals, limits)
@@ -115,16 +124,25 @@ class Server:
     async def _listen(self, host: str | None, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if host is not None or not socket.has_dualstack_ipv6():
-            return await loop.create_server(self._accept, host or "0.0.0.0", port)  # noqa: S104 - asked for by ":port"
+            address = host or "0.0.0.0"  # noqa: S104 - asked for by ":port"
+            return await loop.create_server(self._accept, address, port, backlog=BACKLOG)
         everywhere = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-        return await loop.create_server(self._accept, sock=everywhere)
+        return await loop.create_server(self._accept, sock=everywhere, backlog=BACKLOG)
 
     def _accept(self) -> asyncio.BaseProtocol:
         server = self._runner.server
-        if server is None or len(server.connections) >= MOST_CONNECTIONS:
+        if server is None or len(server.connections) >= self._most:
             self._vitals.rejected["connections"] += 1
             return _Refusal()
         return server()
+
+
+def most_connections(reserved: int) -> int:
+    """How many clients may be connected, so that they leave `reserved` file descriptors for what matters more."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(MOST_CONNECTIONS, max(FEWEST_CONNECTIONS, descriptors - reserved))
 
 
 class _Refusal(asyncio.Protocol):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from exporter.settings import Web
 from exporter.vitals import LoopVitals, WatchVitals, WebVitals
 from exporter.web import server as server_module
 from exporter.web.scrape import REASONS
-from exporter.web.server import Server
+from exporter.web.server import Server, most_connections
 
 if TYPE_CHECKING:
     from tests.web.conftest import Exposition, Serve
@@ -147,6 +148,14 @@ async def test_connections_beyond_the_limit_are_closed_and_counted(
     assert running.vitals.rejected["connections"] == 1
     writer.close()
     other.close()
+
+
+@pytest.mark.parametrize(("descriptors", "most"), [(-1, 128), (1024, 128), (100, 52), (60, 12), (10, 4)])
+def test_clients_leave_file_descriptors_for_what_matters_more(
+    monkeypatch: pytest.MonkeyPatch, descriptors: int, most: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, -1))
+    assert most_connections(48) == most
 
 
 async def test_every_reason_for_a_rejection_is_there_at_zero(serve: Serve) -> None:
