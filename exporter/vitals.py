@@ -58,13 +58,15 @@ RESTART_REASONS = (
     "expired",
     "silence",
     "connection",
+    "tls",
     "unauthorized",
     "forbidden",
     "throttled",
     "server",
     "protocol",
 )
-"""end: the server closed it cleanly; expired: 410; throttled: 429 or 503; server: another status; protocol: no JSON."""
+"""end: the server closed it cleanly; expired: 410; tls: a certificate or CA was refused, by us or by the server;
+throttled: 429 or 503; server: another status; protocol: no JSON."""
 RELIST_REASONS = ("expired", "interrupted")
 """expired: 410, our resource version is too old; interrupted: a list broke off before its end and began again."""
 

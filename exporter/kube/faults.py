@@ -43,7 +43,7 @@ def reason(error: Exception) -> str:
         case SilenceError():
             return "silence"
         case StreamError() if not isinstance(error, ProtocolError):
-            return "connection"
+            return "tls" if concerns_tls(error) and not _cut_short(error) else "connection"
         case _:
             return "protocol"
 
@@ -62,11 +62,19 @@ def concerns_tls(error: BaseException | None) -> bool:
 
     A TLS 1.3 server refuses a client certificate after the handshake, so the cause may lie below an OSError.
     """
+    return any(isinstance(one, ssl.SSLError | ssl.CertificateError | aiohttp.ClientSSLError) for one in _chain(error))
+
+
+def _cut_short(error: BaseException) -> bool:
+    """Whether TLS only says that the connection ended."""
+    return any(isinstance(one, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError) for one in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and what lies below it."""
     while error is not None:
-        if isinstance(error, ssl.SSLError | ssl.CertificateError | aiohttp.ClientSSLError):
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
 
 
 @contextmanager

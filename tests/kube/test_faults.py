@@ -10,6 +10,13 @@ from exporter.kube.faults import ProtocolError, SilenceError, concerns_tls, cut,
 from exporter.vitals import RESTART_REASONS
 
 
+def over(cause: Exception) -> StreamError:
+    """The error that is made of a transport's."""
+    error = StreamError()
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "why"),
     [
@@ -22,6 +29,8 @@ from exporter.vitals import RESTART_REASONS
         (ApiError("", 500), "server"),
         (ApiError("", 0), "server"),
         (StreamError(), "connection"),
+        (over(ssl.SSLCertVerificationError("unknown CA")), "tls"),
+        (over(ssl.SSLEOFError("cut during the handshake")), "connection"),
         (SilenceError(), "silence"),
         (ProtocolError(), "protocol"),
         (KeyError(), "protocol"),

@@ -94,7 +94,7 @@ DASHBOARD = Dashboard(
                 bars(
                     "Watches begun anew",
                     "sum by (resource, reason) (increase(pod_exporter_watch_restarts_total{$S}[$__rate_interval]))",
-                    "end is normal, every five to ten minutes. connection, server, silence: the way to the API server is bad.",
+                    "end is normal, every five to ten minutes. connection, server, silence: the way to the API server is bad; tls: its certificate or CA.",
                     "{{resource}} {{reason}}",
                 ),
                 bars(
@@ -131,6 +131,7 @@ DASHBOARD = Dashboard(
                             "round(sum(increase(pod_exporter_unmatched_events_total{$S}[$__range])))",
                             name="Events without a pod",
                         ),
+                        Query("sum(increase(pod_exporter_clock_steps_total{$S}[$__range]))", name="Steps of the clock"),
                     ),
                     "Each is a loss that was counted. Zeros: the counts are exact. docs/exactness.md says what each means.",
                     width=24,
@@ -219,6 +220,12 @@ DASHBOARD = Dashboard(
                     "CPU",
                     "sum by (instance) (rate(process_cpu_seconds_total{$S}[$__rate_interval]))",
                     "Cores in use; one is the most.",
+                    "{{instance}}",
+                ),
+                lines(
+                    "Tasks",
+                    "max by (instance) (pod_exporter_tasks{$S})",
+                    "A few for each watch, one for each client. Steady growth is a leak.",
                     "{{instance}}",
                 ),
                 bars(
