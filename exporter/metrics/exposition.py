@@ -17,8 +17,11 @@ from exporter.metrics.rows import Rows
 
 SLICE = 1024
 """Rows or accounts whose chunks are joined at once: some 100-300 KB, written before the next ones are."""
-BLOCK = 2**17
-"""Bytes that a block has at least: each is sent, and perhaps compressed in a thread, by itself."""
+BLOCK = 2**20
+"""Bytes that a block has at least: each is sent, and perhaps compressed in a thread, by itself.
+
+Between two blocks a busy watch works for 20 ms: with 128 KB, a scrape of 100,000 pods took up to 20 s then.
+"""
 TURN = 0.01
 """Seconds of rendering accounts after which an empty block gives others their turn."""
 END = b"# EOF\n"

@@ -46,7 +46,7 @@ class Limits:
     turn: float = 5.0
     """Wait for a turn, then 503: half of Prometheus's usual scrape_timeout."""
     block: float = 15.0
-    """Time for a client to take one block of 256 KB."""
+    """Time for a client to take one block of about 1 MB."""
     whole: float = 60.0
     """Time for the whole answer: who takes it drop by drop may not keep a turn for ever."""
 

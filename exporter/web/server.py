@@ -45,7 +45,7 @@ class Source(Protocol):
     """What the server serves."""
 
     def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Iterator[bytes]:  # noqa: FBT001
-        """Give one consistent snapshot in uncompressed blocks of about 256 KB, in OpenMetrics with `# EOF` at the end.
+        """Give one consistent snapshot in uncompressed blocks of about 1 MB, in OpenMetrics with `# EOF` at the end.
 
         `names`: the only families to give (names of families or of their samples), all if empty. `now`: Unix seconds.
         """

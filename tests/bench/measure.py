@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from itertools import count
 from math import isnan, nan
 from statistics import median, quantiles
@@ -107,6 +108,8 @@ class Figures:
     busy_plain: float = nan
     """The longest plain scrape meanwhile, as its client sees it."""
     busy_gzip: float = nan
+    cut: int = 0
+    """Scrapes meanwhile that got no whole answer."""
     lag: float = nan
     plain: Scrape = _NONE
     gzip: Scrape = _NONE
@@ -263,7 +266,11 @@ def _scrape_regularly(subject: Subject, figures: Figures, stop: Event) -> None:
         if stop.wait(SCRAPE_INTERVAL):
             return
         compressed = turn % 2 == 0
-        seconds = subject.scrape(gzip=compressed).seconds
+        try:
+            seconds = subject.scrape(gzip=compressed).seconds
+        except (OSError, HTTPException):
+            figures.cut += 1
+            continue
         if compressed:
             figures.busy_gzip = _longer(figures.busy_gzip, seconds)
         else:

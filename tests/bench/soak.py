@@ -44,8 +44,9 @@ def soak(
         figures, cpu, at = Figures(), subject.process.cpu, time.monotonic()
         fresh(subject, source, plan, figures)
         now, memory = time.monotonic(), subject.process.memory()
-        yield Window((now - began) / 60, (subject.process.cpu - cpu) / (now - at), memory, figures)
-        say(f"{number} of {windows}: {memory:.0f} MiB, p99 {figures.fresh_p99 * 1e3:.0f} ms")
+        window = Window((now - began) / 60, (subject.process.cpu - cpu) / (now - at), memory, figures)
+        say(f"{number} of {windows}: {' | '.join(_cells(window))}")
+        yield window
 
 
 class Stand(NamedTuple):
@@ -78,7 +79,7 @@ def _stand(subject: Subject, jobs: int) -> Stand:
 
 def soak_table(windows: list[Window]) -> str:
     """Give it as Markdown."""
-    heads = "minute, updates/s, p50 ms, p99 ms, worst ms, longest stop ms, plain scrape s, gzip scrape s, CPU %"
+    heads = "minute, updates/s, p50 ms, p99 ms, worst ms, longest stop ms, plain scrape s, gzip scrape s, cut, CPU %"
     return _table([*heads.split(", "), "waited for a core %", "resident MiB"], map(_cells, windows))
 
 
@@ -87,7 +88,7 @@ def _cells(window: Window) -> list[str]:
     times = [f"{1e3 * each:.0f}" for each in (f.fresh_p50, f.fresh_p99, f.fresh_worst, f.lag)]
     scrapes = [f"{each:.2f}" for each in (f.busy_plain, f.busy_gzip)]
     shares = [f"{100 * each:.0f}" for each in (window.cpu, f.fresh_waited)]
-    return [f"{window.minute:.1f}", f"{f.sent_rate:.0f}", *times, *scrapes, *shares, f"{window.memory:.0f}"]
+    return [f"{window.minute:.1f}", f"{f.sent_rate:.0f}", *times, *scrapes, f"{f.cut}", *shares, f"{window.memory:.0f}"]
 
 
 def jobs_table(stands: list[Stand]) -> str:
