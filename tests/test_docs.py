@@ -17,6 +17,7 @@ from tools.generated import FILES
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "charts").rglob("*.md")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+FAULTS = (ROOT / "docs" / "faults.md").read_text()
 LOCKS = {name: (ROOT / "requirements" / f"{name}.lock").read_text() for name in ("dev", "image", "build")}
 
 
@@ -51,6 +52,30 @@ def test_every_package_in_a_lock_file_has_hashes_and_no_address(lock: str) -> No
     entries = re.split(r"\n(?=\S)", LOCKS[lock].strip())
     assert all("--hash=sha256:" in entry for entry in entries)
     assert "://" not in LOCKS[lock]
+
+
+def named_tests(text: str) -> set[tuple[str, str]]:
+    return set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", text))
+
+
+def written_in(pattern: str) -> set[tuple[str, str]]:
+    files = (ROOT / "tests").rglob(pattern)
+    return {
+        (file.name, name)
+        for file in files
+        for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+
+
+def test_every_row_about_a_fault_names_a_test_that_exists() -> None:
+    rows = [line for line in FAULTS.splitlines() if line.startswith("|") and not re.match(r"\| fault|\|---", line)]
+    assert len(rows) > 20
+    assert [row for row in rows if not named_tests(row)] == []
+    assert named_tests(FAULTS) - written_in("test_*.py") == set()
+
+
+def test_every_test_of_a_fault_has_a_row() -> None:
+    assert written_in("test_faults_*.py") - named_tests(FAULTS) == set()
 
 
 @pytest.mark.parametrize("lock", ["image", "build"])

@@ -23,9 +23,19 @@ GROUPS = {
     "apiextensions.k8s.io/v1": "/apis/apiextensions.k8s.io/v1",
     "monitoring.coreos.com/v1": "/apis/monitoring.coreos.com/v1",
     "scheduling.k8s.io/v1": "/apis/scheduling.k8s.io/v1",
+    "flowcontrol.apiserver.k8s.io/v1": "/apis/flowcontrol.apiserver.k8s.io/v1",
     "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
 }
-CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "Node", "PriorityClass", "CustomResourceDefinition"}
+CLUSTER_WIDE = {
+    "Namespace",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Node",
+    "PriorityClass",
+    "CustomResourceDefinition",
+    "FlowSchema",
+    "PriorityLevelConfiguration",
+}
 
 
 class RefusedError(Exception):

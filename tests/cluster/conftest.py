@@ -14,7 +14,9 @@ from _pytest.terminal import TerminalReporter
 
 from tests.cluster.configs import BACK_OFF
 from tests.cluster.exporter_process import Exporter
+from tests.cluster.followed import Followed
 from tests.cluster.node import CannotRunError, Node, StartNode
+from tests.cluster.scene import Scene
 
 if os.environ.get("POD_EXPORTER_CLUSTER") != "1":
     collect_ignore_glob = ["test_*.py"]
@@ -65,6 +67,22 @@ def node(start_node: StartNode) -> Iterator[Node]:
     """The one node with a kubelet; API servers alone are started by the tests that need them."""
     with start_node(max_restart_period=BACK_OFF) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def scene(start_node: StartNode) -> Iterator[Scene]:
+    """An API server alone, behind a proxy that misbehaves as it is told."""
+    with start_node(control=False) as running, closing(Scene(running)) as scene:
+        yield scene.start()
+
+
+@pytest.fixture
+def followed(scene: Scene, folder: Path) -> Iterator[Followed]:
+    """The scene's own exporter, from here on; afterwards the network is well again."""
+    if scene.exporter is None:
+        scene.exporter = scene.start_exporter(folder, name="hasty")
+    yield scene.follow(scene.exporter)
+    scene.heal()
 
 
 @pytest.fixture(scope="module")

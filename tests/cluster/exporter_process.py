@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 from urllib.error import HTTPError, URLError
@@ -30,14 +31,24 @@ class Exporter:
 
     running: list[Exporter] = []  # noqa: RUF012 # what a failing test shows the logs of
 
-    def __init__(self, folder: Path, kubeconfig: Path, *flags: str, name: str = "exporter") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kubeconfig: Path,
+        *flags: str,
+        name: str = "exporter",
+        command: Sequence[str] = COMMAND,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name, self.port = name, free_port()
         self.log = folder / f"{name}.log"
-        command = [*COMMAND, "run", f"--kube.kubeconfig={kubeconfig}"]
-        command += [f"--web.listen-address=127.0.0.1:{self.port}", "--ledger.birth-hold=0s", "--log.format=json"]
+        command = [*command, "run", f"--kube.kubeconfig={kubeconfig}"]
+        command += [f"--web.listen-address=127.0.0.1:{self.port}", "--log.format=json"]
+        if not any(flag.startswith("--ledger.birth-hold") for flag in flags):
+            command.append("--ledger.birth-hold=0s")
         # The exporter takes every variable of its prefix for a setting, those of these tests too.
         env = {key: value for key, value in os.environ.items() if not key.startswith("POD_EXPORTER_")}
-        self.daemon = Daemon([*command, *flags], self.log, env)
+        self.daemon = Daemon([*command, *flags], self.log, {**env, **(environment or {})})
 
     @property
     def address(self) -> str:

@@ -3,7 +3,7 @@
 set -eu
 
 PACKAGES="containerd runc containernetworking-plugins iptables iproute2 procps util-linux openssl ca-certificates
-    busybox-static etcd-server prometheus buildah mmdebstrap git"
+    busybox-static etcd-server prometheus buildah mmdebstrap git libfaketime"
 
 fail() { echo "tests/cluster/install.sh: $1" >&2; exit 1; }
 

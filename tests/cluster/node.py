@@ -51,6 +51,10 @@ class Node:
         self.truth = self.folder / "truth"
         self.daemons: dict[str, Daemon] = {}
         self.dns: Dns | None = None
+        self.api_flags: list[str] = []
+        """More flags for the API server, from its next start on."""
+        self.ca: Path | None = None
+        """Whom clients trust, if not the certificate that the API server makes itself."""
 
     @property
     def server(self) -> str:
@@ -58,7 +62,7 @@ class Node:
 
     @property
     def certificate(self) -> Path:
-        return self.folder / "certs" / "apiserver.crt"
+        return self.ca or self.folder / "certs" / "apiserver.crt"
 
     @property
     def api(self) -> Api:
@@ -226,6 +230,7 @@ class Node:
             f"--service-cluster-ip-range={configs.SERVICE_NETWORK}",
             "--allow-privileged=true",
             "--kubelet-preferred-address-types=InternalIP",
+            *self.api_flags,
         )
         wait_until(self._api_answers, "the API server is ready", 60)
 

@@ -47,7 +47,7 @@ class Scrape:
 
     def lines(self) -> list[str]:
         """The lines that hold samples."""
-        return [line for line in self.body.splitlines() if line and not line.startswith("#")]
+        return [line for line in self.body.split("\n") if line and not line.startswith("#")]
 
     def duplicates(self) -> list[str]:
         series = Counter(line.rpartition(" ")[0] for line in self.lines())
