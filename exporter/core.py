@@ -38,7 +38,7 @@ from exporter.objects import Anything, Applied, Change, Deleted, Event, Job, Lis
 from exporter.vitals import CoreVitals, Delays
 
 Arg = TypeVar("Arg")
-SLICE = 0.02
+SLICE = 0.01
 """Seconds of work after which others get their turn: thousands of pods may go in one list."""
 
 

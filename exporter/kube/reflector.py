@@ -40,7 +40,7 @@ class Reflector:
     """List and watch, for ever. It keeps no objects: only where it stands, and the uids while a list runs.
 
     `namespace` "" means all. Every change goes to `sink` in the order of the server; the loop gets its turn after
-    each 20 ms of that. `clock` gives Unix seconds; `sleep` waits.
+    each 10 ms of that. `clock` gives Unix seconds; `sleep` waits.
     """
 
     def __init__(

@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-SLICE = 0.02
-"""Seconds of work before the loop gets its turn."""
+SLICE = 0.01
+"""Seconds of work before the loop gets its turn; slices of watches, deadlines and scrapes may follow each other."""
 
 
 class Turns:

@@ -20,9 +20,9 @@ SLICE = 1024
 BLOCK = 2**20
 """Bytes that a block has at least: each is sent, and perhaps compressed in a thread, by itself.
 
-Between two blocks a busy watch works for 20 ms: with 128 KB, a scrape of 100,000 pods took up to 20 s then.
+Between two blocks a busy watch works for a slice: with 128 KB, a scrape of 100,000 pods took up to 20 s then.
 """
-TURN = 0.01
+TURN = 0.005
 """Seconds of rendering accounts after which an empty block gives others their turn."""
 END = b"# EOF\n"
 

@@ -25,12 +25,12 @@ async def turns_of_the_loop(seconds_per_step: float, steps: int) -> int:
 
 
 async def test_the_loop_turns_once_for_each_slice() -> None:
-    assert SLICE == 0.02
-    assert await turns_of_the_loop(0.001, 200) == 10 - 1 + 1
+    assert SLICE == 0.01
+    assert await turns_of_the_loop(0.001, 100) == 10 - 1 + 1
 
 
 async def test_short_work_is_not_interrupted() -> None:
-    assert await turns_of_the_loop(0.0001, 100) == 0
+    assert await turns_of_the_loop(0.0001, 50) == 0
 
 
 async def test_a_long_step_gives_the_loop_its_turn_at_once() -> None:
