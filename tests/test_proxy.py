@@ -123,6 +123,7 @@ async def test_a_connection_that_lost_something_stays_lost(proxy: Proxy) -> None
 
 async def test_new_connections_can_be_refused(proxy: Proxy) -> None:
     client = await Client.of(proxy)
+    await client.ask(b"hello")  # else it may still wait to be accepted
     await asyncio.to_thread(proxy.refuse)
     with pytest.raises(ConnectionRefusedError):
         await Client.of(proxy)

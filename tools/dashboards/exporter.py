@@ -131,7 +131,10 @@ DASHBOARD = Dashboard(
                             "round(sum(increase(pod_exporter_unmatched_events_total{$S}[$__range])))",
                             name="Events without a pod",
                         ),
-                        Query("round(sum(increase(pod_exporter_clock_steps_total{$S}[$__range])))", name="Steps of the clock"),
+                        Query(
+                            "round(sum(increase(pod_exporter_clock_steps_total{$S}[$__range])))",
+                            name="Steps of the clock",
+                        ),
                     ),
                     "Each is a loss that was counted. Zeros: the counts are exact. docs/exactness.md says what each means.",
                     width=24,
