@@ -12,13 +12,16 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from hashlib import blake2b
+from math import inf
 from typing import TypeAlias
 
 import structlog
 
 from exporter import logs
+from exporter.checkpoint.keeper import Keeper
 from exporter.clock import Clock
 from exporter.core import Core
 from exporter.kube.access import Access
@@ -31,7 +34,9 @@ from exporter.metrics.ledger import levels_of
 from exporter.metrics.own import Vitals
 from exporter.settings import Settings
 from exporter.settings.model import Kubelet as KubeletSettings
+from exporter.settings.model import State as StateSettings
 from exporter.vitals import LoopVitals, WatchVitals
+from exporter.web.scrape import Answer
 from exporter.web.server import RESERVED, Server
 
 PATIENCE = 10.0
@@ -62,21 +67,13 @@ class Exporter:
     """One exporter from start to end; `running` brackets its life."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self.vitals = Vitals()
-        self.core = Core(
-            self.vitals,
-            birth_hold=settings.ledger.birth_hold,
-            retention=settings.ledger.retention,
-            attribution_wait=settings.lifecycle.attribution_wait if settings.events.enabled else 0.0,
-            normal_events=settings.events.normal,
-            workload_label=settings.kube.workload_label,
-            pods=settings.pods,
-            drop=settings.metrics.drop,
-            pod_labels=settings.metrics.pod_labels,
-            histogram_levels=levels_of(settings.metrics.histogram_level),
-            listener=logs.ObservationLog(settings.log.observations, is_problem),
-        )
-        self._clock = Clock(self.core.stepped)
+        self.core = _core(settings, self.vitals)
+        self._clock = Clock(lambda by: self.core.stepped(by))  # noqa: PLW0108 - a core that takes over nothing is new
+        self._keeper = self._keep(settings.state)
+        self._known_at = 0.0
+        """Until when the checkpoint that we go on from knew the cluster, Unix seconds."""
         kube = settings.kube
         kubeconfig = str(kube.kubeconfig) if kube.kubeconfig else ""
         self._connection = Connection(lambda: Access(kubeconfig, kube.context or ""))
@@ -90,9 +87,13 @@ class Exporter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._unready = "the first complete list of pods has not come yet"
 
-    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Iterator[bytes]:  # noqa: ARG002, FBT001
+    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Answer:  # noqa: ARG002, FBT001
         """Give the answer to a scrape, in blocks."""
         return self.core.exposition(self._clock(), openmetrics=openmetrics, names=names)
+
+    def scraped(self, mark: int) -> None:
+        """Note that a scrape of everything was taken to its end."""
+        self.core.scraped(mark)
 
     def ready(self) -> str:
         """Why not ready; "" from the first sync on, for good: the API server being away later does not change it."""
@@ -100,9 +101,10 @@ class Exporter:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Exporter]:
-        """Start all, and at the end stop all: scrapes are finished, watches cut."""
+        """Start all, and at the end stop all: scrapes are finished, watches cut, what is known is saved."""
         try:
             await self._connection.open()
+            await self._restore()
             await self.server.start()
         except BaseException:
             await self._connection.close()
@@ -111,12 +113,16 @@ class Exporter:
         try:
             self._spawn(self._keep_time())
             self._spawn(self._sync())
+            if self._keeper is not None:
+                self._spawn(self._keeper.run(self._known_until))
             yield self
         finally:
             await self.server.stop()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._keeper is not None:
+                await self._keeper.write(self._known_until())
             await self._connection.close()
             log.info("stopped")
 
@@ -140,8 +146,8 @@ class Exporter:
         return vitals, [Reflector(self._connection, resource, at, take, vitals) for at in namespaces or ("",)]
 
     def _read_kubelets(self, settings: KubeletSettings) -> tuple[Kubelets, Watched]:
-        def take(totals: list[Total], first: bool) -> None:  # noqa: FBT001 - as the sink is called
-            self.core.probes(totals, self._clock(), first=first)
+        def take(node: str, totals: list[Total], first: bool) -> None:  # noqa: FBT001 - as the sink is called
+            self.core.probes(node, totals, self._clock(), first=first)
 
         self.vitals.kubelet.enabled = True
         kubelets = Kubelets(
@@ -153,6 +159,40 @@ class Exporter:
             concurrency=settings.concurrency,
         )
         return kubelets, self._watch(NODES, (), kubelets.apply)
+
+    def _keep(self, settings: StateSettings) -> Keeper | None:
+        """What keeps the checkpoint, None if there is to be none."""
+        if settings.checkpoint_file is None:
+            return None
+        return Keeper(
+            settings.checkpoint_file,
+            lambda: self.core.saved(self._clock()),
+            self.vitals.checkpoint,
+            interval=settings.checkpoint_interval,
+        )
+
+    async def _restore(self) -> None:
+        """Go on from the checkpoint, if there is one that serves; whatever is wrong with it, the start goes on."""
+        if self._keeper is None:
+            return
+        url = (await self._connection.access()).url
+        longest, now = self._settings.state.checkpoint_max_age, time.time()
+        found = self._keeper.load(blake2b(url.encode(), digest_size=8).hexdigest(), now - longest if longest else -inf)
+        if found is None:
+            return
+        head, parts = found
+        try:
+            self.core.restore(parts, head.made, now, self._settings.kube.namespaces)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._keeper.reject(error)
+            self.core = _core(self._settings, self.vitals)
+            return
+        self._known_at = head.made
+        log.info("going on from the checkpoint", age=round(now - head.made, 1), **self.vitals.checkpoint.restored)
+
+    def _known_until(self) -> float:
+        """Until when the cluster is known: until the first complete lists no longer than the checkpoint knew it."""
+        return self._known_at if self._unready and self._known_at else time.time()
 
     def _spawn(self, work: object) -> None:
         self._tasks.add(asyncio.ensure_future(work))  # type: ignore[call-overload]
@@ -192,6 +232,23 @@ class Exporter:
             note_turn(self.vitals.loop, lags, time.monotonic(), time.monotonic() - began - TICK)
             while self.core.elapse(self._clock()):  # noqa: ASYNC110 - not a wait: others get their turn between slices
                 await asyncio.sleep(0)
+
+
+def _core(settings: Settings, vitals: Vitals) -> Core:
+    return Core(
+        vitals,
+        birth_hold=settings.ledger.birth_hold,
+        retention=settings.ledger.retention,
+        attribution_wait=settings.lifecycle.attribution_wait if settings.events.enabled else 0.0,
+        normal_events=settings.events.normal,
+        workload_label=settings.kube.workload_label,
+        pods=settings.pods,
+        drop=settings.metrics.drop,
+        pod_labels=settings.metrics.pod_labels,
+        histogram_levels=levels_of(settings.metrics.histogram_level),
+        restarts=settings.state.checkpoint_file is not None,
+        listener=logs.ObservationLog(settings.log.observations, is_problem),
+    )
 
 
 def note_turn(loop: LoopVitals, lags: deque[tuple[float, float]], now: float, lag: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from math import inf
 from time import monotonic
 from typing import TypeVar
@@ -26,6 +26,7 @@ from exporter.lifecycle.observations import (
     StartupFinished,
 )
 from exporter.lifecycle.records import Record
+from exporter.lifecycle.saved import EVERYWHERE, Known, Records, Sharing, watched
 from exporter.lifecycle.tracker import Tracker
 from exporter.logs import OnceAMinute, described
 from exporter.metrics.catalogue import FAMILY_NAMES, ROWS
@@ -34,12 +35,15 @@ from exporter.metrics.families import Level
 from exporter.metrics.ledger import Ledger
 from exporter.metrics.own import Vitals, registry
 from exporter.metrics.rows import Rows, Which, label_names
+from exporter.metrics.saved import Accounts, Part
 from exporter.objects import Anything, Applied, Change, Deleted, Event, Job, Listed, Pod, ReplicaSet, Unreadable
 from exporter.vitals import CoreVitals, Delays
 
 Arg = TypeVar("Arg")
 SLICE = 0.01
 """Seconds of work after which others get their turn: thousands of pods may go in one list."""
+RECORDS, ACCOUNTS = 512, 64
+"""How many of them a part of a checkpoint has: some 5 ms of work."""
 
 
 class Core:
@@ -47,7 +51,8 @@ class Core:
 
     `attribution_wait`: seconds that an end waits for the Event that tells its cause; `normal_events`: count Events of
     type Normal too. `pods`: which pods have rows; `drop`: a regular expression of families to leave out; `pod_labels`:
-    keys of labels to show; `histogram_levels`: on which accounts histograms are kept, where not as usual.
+    keys of labels to show; `histogram_levels`: on which accounts histograms are kept, where not as usual; `restarts`:
+    keep what a checkpoint needs.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Core:
         drop: str = "",
         pod_labels: tuple[str, ...] = (),
         histogram_levels: Mapping[str, Level] | None = None,
+        restarts: bool = False,
         listener: Callable[[Observation], None] | None = None,
     ) -> None:
         self.vitals = vitals or Vitals()
@@ -74,8 +80,9 @@ class Core:
             normal_events=normal_events,
         )
         dropped = frozenset(name for name in FAMILY_NAMES if drop and re.fullmatch(drop, name))
-        self._ledger = Ledger(birth_hold, retention, histogram_levels, dropped)
+        self._ledger = Ledger(birth_hold, retention, histogram_levels, dropped, restarts=restarts)
         self._rows = Rows(tuple(family for family in ROWS if family.name not in dropped), pods, pod_labels)
+        self._pod_labels = pod_labels
         self._clashes = label_names(pod_labels).count(None)
         self._listener = listener
         self._own = registry(self.vitals)
@@ -107,12 +114,13 @@ class Core:
         else:
             self._guard(self._change, change)
 
-    def probes(self, totals: Iterable[tuple[str, str, str, int]], now: float, *, first: bool) -> None:
+    def probes(self, node: str, totals: Iterable[tuple[str, str, str, int]], now: float, *, first: bool) -> None:
         """Take in a kubelet's totals of failed probes: pod uid, container, probe, failures; it never raises.
 
-        `first`: it is the first that this kubelet says.
+        `first`: it is the first that this kubelet says to this process.
         """
         self._now = now
+        first = self.tracker.kubelet_read(node, first=first)
         for total in totals:
             self._guard(lambda total: self.tracker.probe_failures(*total, now, first=first), total)
 
@@ -135,10 +143,49 @@ class Core:
         self._stepped += by
         self.tracker.stepped(by)
 
-    def exposition(self, now: float, *, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[bytes]:
+    def exposition(
+        self, now: float, *, openmetrics: bool, names: frozenset[str] = frozenset()
+    ) -> Generator[bytes, None, int | None]:
         """Blocks of the answer to a scrape; see `metrics.exposition`."""
         booked = now - self._stepped
         return exposition(self._rows, self._ledger, self._own, booked, openmetrics=openmetrics, names=names)
+
+    def scraped(self, mark: int) -> None:
+        """The answer that returned `mark` was taken to its end."""
+        self._ledger.exposed.completed(mark)
+
+    def saved(self, now: float) -> Generator[Part, None, None]:
+        """What a restart needs, all of the moment of the first part."""
+        with self._ledger.exposed.moment() as moment:
+            known, records = self.tracker.saved()
+            accounts = self._ledger.saved(now - self._stepped, moment)
+            yield known
+            for i in range(0, len(accounts), ACCOUNTS):
+                yield Accounts(tuple([saved() for saved in accounts[i : i + ACCOUNTS]]))
+            for i in range(0, len(records), RECORDS):
+                yield Records(tuple(records[i : i + RECORDS]))
+
+    def restore(self, parts: Iterable[Part], made: float, now: float, namespaces: tuple[str, ...] = ()) -> None:
+        """Go on from what `saved` gave at Unix time `made`, in a core that knows nothing yet.
+
+        Counters begin at 0 and show, when the birth-hold is over, what no scrape had shown. What happened meanwhile is
+        what the next lists tell. `namespaces`: those that are watched, () for all.
+        """
+        self._now, counts = now, self.vitals.checkpoint.restored
+        namespaces = namespaces or EVERYWHERE
+        sharing = Sharing(self._pod_labels)
+        for part in parts:
+            if isinstance(part, Known):
+                self.tracker.restore(part, made, now, namespaces)
+                sharing = Sharing(self._pod_labels, part.pod_labels)
+            elif isinstance(part, Accounts):
+                counts.update(self._ledger.restore(part.accounts, now))
+            else:
+                for record in part.records:
+                    if watched(record.pod.namespace, namespaces):
+                        counts["pods"] += 1
+                        self._guard(self.tracker.resume, sharing.shared(record))
+        self._ledger.restored()
 
     def _overflow(self) -> Mapping[tuple[str, str], int]:
         return self._ledger.overflow + Counter({("pod_labels", "label"): self._clashes})

@@ -85,6 +85,32 @@ class KubeletVitals:
     """Kubelets that answered when all were read last."""
 
 
+DISABLED = "disabled"
+LOADS = ("loaded", "missing", "old", "foreign", "bad", DISABLED)
+"""How the start found the checkpoint. old: too old to go on from; foreign: of another API server; bad: unreadable."""
+RESTORED = ("pods", "series", "owing", "lost")
+"""What a start takes over. owing: series that had counted what no scrape had shown; lost: those that cannot show it."""
+WRITES = ("ok", "failed")
+
+
+@dataclass(slots=True)
+class CheckpointVitals:
+    """How remembering over restarts goes. Times are seconds."""
+
+    load: str = DISABLED
+    """One of `LOADS`."""
+    restored: Counter[str] = field(default_factory=Counter)
+    """By `RESTORED`."""
+    writes: Counter[str] = field(default_factory=Counter)
+    """By `WRITES`."""
+    written_at: float = 0.0
+    """Unix time of the newest complete checkpoint, 0 before the first."""
+    size: int = 0
+    """Its bytes."""
+    seconds: float = 0.0
+    """How long writing it took."""
+
+
 @dataclass(slots=True)
 class CoreVitals:
     """What the tracker has met."""

@@ -10,9 +10,8 @@ import promql_parser
 
 from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS, LABELS, ROWS
 from exporter.metrics.families import metric_type
-from exporter.metrics.own import OwnCollector, Vitals
+from exporter.metrics.own import OwnCollector, everything_on
 from exporter.metrics.reference import labels_of
-from exporter.vitals import KubeletVitals
 
 TARGET = frozenset(("job", "instance", "cluster"))
 """Labels that Prometheus gives to every series."""
@@ -69,7 +68,7 @@ def known() -> dict[str, frozenset[str]]:
         for suffix in _SUFFIXES[kind]:
             le = {"le"} if suffix == "_bucket" else set()
             names[family.name + suffix] = TARGET | set(labels_of(family)) | le
-    for own in OwnCollector(Vitals(kubelet=KubeletVitals(enabled=True))).collect():
+    for own in OwnCollector(everything_on()).collect():
         for suffix in ("_total",) if own.type == "counter" else _SUFFIXES.get(own.type, ("",)):
             names[own.name + suffix] = TARGET | OWN_LABELS | {"le"}
     return names | dict.fromkeys(PROCESS, TARGET)

@@ -53,12 +53,17 @@ CAUSES |= {"PodSandboxChanged", "Resize", "RestartRule", "RestartAllContainers"}
 
 
 @asynccontextmanager
-async def exporter_of(simulation: Simulation, folder: Path, *flags: str) -> AsyncIterator[Exporter]:
+async def exporter_of(simulation: Simulation, folder: Path, *flags: str, hold: str = "0") -> AsyncIterator[Exporter]:
     kubeconfig = folder / "kubeconfig"
     cluster = {"clusters": [{"name": "c", "cluster": {"server": simulation.url}}], "users": [{"name": "u", "user": {}}]}
     context = {"contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}], "current-context": "x"}
     kubeconfig.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **cluster, **context}))
-    words = [f"--kube.kubeconfig={kubeconfig}", "--web.listen-address=127.0.0.1:0", "--ledger.birth-hold=0", *flags]
+    words = [
+        f"--kube.kubeconfig={kubeconfig}",
+        "--web.listen-address=127.0.0.1:0",
+        f"--ledger.birth-hold={hold}",
+        *flags,
+    ]
     async with Exporter(load(words)).running() as exporter:
         await until(lambda: exporter.ready() == "")
         yield exporter

@@ -369,6 +369,19 @@ EXPORTER = (
         limits={"seconds": 30},
     ),
     Alert(
+        "PodExporterCheckpointFailing",
+        "warning",
+        "5m",
+        'sum by (cluster, instance) (increase(pod_exporter_checkpoint_writes_total{result="failed"}[15m])) > 0'
+        " unless on (cluster, instance) sum by (cluster, instance) "
+        '(increase(pod_exporter_checkpoint_writes_total{result="ok"}[15m])) > 0',
+        "pod-exporter cannot write its checkpoint",
+        "{{ $labels.instance }} could not write its checkpoint for 15 minutes. It counts on, but a restart now would begin "
+        "anew, or from an old file: what happens meanwhile would be missing. Its log names the file and the error.",
+        "One write that succeeds ends it.",
+        dashboard="exporter",
+    ),
+    Alert(
         "PodExporterCountsDegraded",
         "warning",
         "0m",

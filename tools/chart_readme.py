@@ -37,9 +37,12 @@ helm test pod-exporter --namespace monitoring
 - **Some namespaces only.** `--set 'settings.kube.namespaces={shop,search}'` makes a Role in each and no ClusterRole.
 - **Exact probe failures.** `--set settings.kubelet.probes=true` reads them from each kubelet; see
   [exactness](../../docs/exactness.md).
-- **Upgrades.** One replica, and the old pod ends before the new one starts: two would count everything twice. Counters
-  begin at 0 again, which `rate()` and `increase()` understand; what happened in between is not counted. `helm rollback`
-  works the same way.
+- **Restarts and upgrades.** One replica, and the old pod ends before the new one starts: two would count everything
+  twice. Counters begin at 0 again, which `rate()` and `increase()` understand. With a checkpoint the new process counts
+  what happened meanwhile. By default it is in an emptyDir: that outlives a crash of the container. An upgrade, a
+  rollback, an eviction or a lost node make a new pod, which begins anew unless `checkpoint.volume=pvc`; then what
+  happened between is not counted, and neither is what was counted and not yet scraped. With `none` that is so after
+  every restart. [Exactness](../../docs/exactness.md) has the bounds.
 - **Security.** The pod fits the "restricted" standard: no root, no writable file system, no capabilities. It reads
   pods, events, replicasets and jobs, and nothing else unless you ask for it.
 

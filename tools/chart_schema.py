@@ -21,11 +21,13 @@ PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 WORDS: Schema = {"type": "object", "additionalProperties": TEXT}
 """Labels and annotations."""
 DURATION: Schema = {"type": "string", "pattern": r"^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$"}
+AMOUNT: Schema = {"type": "string", "pattern": r"^(|[0-9]+(\.[0-9]+)?([kMGTPE]i?)?)$"}
+"""Of bytes."""
 PULL_SECRETS: Schema = {
     "type": "array",
     "items": {"type": "object", "required": ["name"], "properties": {"name": TEXT}, "additionalProperties": False},
 }
-NOT_OFFERED = ("config", "web.listen_address", "kube.kubeconfig", "kube.context")
+NOT_OFFERED = ("config", "web.listen_address", "kube.kubeconfig", "kube.context", "state.checkpoint_file")
 """Settings that the chart decides itself."""
 
 
@@ -89,6 +91,17 @@ def schema() -> Schema:
         imagePullSecrets=PULL_SECRETS,
         settings=settings(),
         scrapeInterval={"type": "string", "pattern": "^[1-9][0-9]*[sm]$"},
+        checkpoint=group(
+            volume=choice("none", "emptyDir", "pvc"),
+            sizeLimit=AMOUNT,
+            pvc=group(
+                existingClaim=TEXT,
+                size={**AMOUNT, "minLength": 1},
+                storageClass=TEXT,
+                accessModes={"type": "array", "items": choice("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany")},
+                annotations=WORDS,
+            ),
+        ),
         serviceMonitor=group(
             enabled=SWITCH,
             namespace=TEXT,

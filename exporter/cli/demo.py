@@ -96,12 +96,15 @@ async def _show(settings: Settings, kubeconfig: Path, lasting: float | None) -> 
 
 
 def _adapted(settings: Settings, kubeconfig: Path) -> Settings:
-    """Point the exporter at the simulation, and shorten the birth-hold unless it was given."""
+    """Point the exporter at the simulation, shorten the birth-hold and keep a checkpoint, unless these were given."""
     kube = settings.kube.model_copy(update={"kubeconfig": kubeconfig, "context": None})
     ledger = settings.ledger
     if "birth_hold" not in ledger.model_fields_set:
         ledger = ledger.model_copy(update={"birth_hold": BIRTH_HOLD})
-    return settings.model_copy(update={"kube": kube, "ledger": ledger})
+    state = settings.state
+    if state.checkpoint_file is None:
+        state = state.model_copy(update={"checkpoint_file": kubeconfig.with_name("checkpoint")})
+    return settings.model_copy(update={"kube": kube, "ledger": ledger, "state": state})
 
 
 def _kubeconfig(url: str) -> str:

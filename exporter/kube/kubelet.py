@@ -46,8 +46,8 @@ class Total(NamedTuple):
     failed: int
 
 
-Sink: TypeAlias = Callable[[list[Total], bool], None]
-"""Takes what one node said, and whether it is the first that it said."""
+Sink: TypeAlias = Callable[[str, list[Total], bool], None]
+"""Takes a node's name, what its kubelet said, and whether it is the first that it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Kubelets:
         self._vitals.reads["ok"] += 1
         if self._trouble.pop(name, ""):
             log.info("the kubelet answers again", node=name)
-        self._sink(totals, name not in self._read)
+        self._sink(name, totals, name not in self._read)
         self._read.add(name)
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter.lifecycle.observations import ContainerRestarted, ContainerTerminated, Observation, Value
+from exporter.lifecycle.observations import ContainerRestarted, ContainerTerminated, Observation, Told, Value
 from exporter.lifecycle.texts import SANDBOX
 
 EARLY = 1.0
@@ -32,7 +32,7 @@ class Unsettled(Value, frozen=True):
     """What is told of an end when its Event has come, at the latest at `due`: only its path tells the cause so far."""
 
     due: float
-    told: tuple[Observation, ...]
+    told: tuple[Told, ...]
 
     def settled(self, cause: str) -> list[Observation]:
         """What is told now, with the cause that an Event named; "" leaves the path's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
 import msgspec
 
@@ -14,7 +14,7 @@ CREATED, DELETED = "None", "Deleted"
 """What a pod's first phase comes from and what its last one goes to."""
 
 
-class Value(msgspec.Struct, frozen=True, gc=False):
+class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Base of everything remembered: read-only, free of cycles and so of the garbage collector."""
 
 
@@ -207,3 +207,15 @@ class RolledOut(Observation, frozen=True, tag=True):
 
 class RestartedInPlace(Observation, frozen=True, tag=True):
     """All containers of the pod restart in place (RestartAllContainers)."""
+
+
+def kinds(base: type[Observation] = Observation) -> list[type[Observation]]:
+    """The observations that can be made, not what they have in common."""
+    more = base.__subclasses__()
+    return [kind for one in more for kind in kinds(one)] if more else [base]
+
+
+if TYPE_CHECKING:
+    Told: TypeAlias = Observation
+else:
+    Told = Union[tuple(kinds())]  # noqa: UP007 - whoever reads one back must know each of them

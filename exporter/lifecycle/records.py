@@ -10,7 +10,7 @@ from exporter.lifecycle.conditions import Known
 from exporter.lifecycle.failures import Failures
 from exporter.lifecycle.kills import Kill, Unsettled
 from exporter.lifecycle.loops import Loop
-from exporter.lifecycle.observations import ContainerType, Observation, PodRef, Value
+from exporter.lifecycle.observations import ContainerType, PodRef, Told, Value
 from exporter.lifecycle.owners import Unresolved
 from exporter.lifecycle.resources import Amounts, ContainerShape
 from exporter.lifecycle.scheduling import Blocked
@@ -85,7 +85,7 @@ class Undecided(Value, frozen=True):
 
     workload: Unresolved
     due: float
-    held: tuple[Observation, ...] = ()
+    held: tuple[Told, ...] = ()
 
 
 class Heard(Value, frozen=True):

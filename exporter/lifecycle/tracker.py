@@ -21,6 +21,7 @@ from exporter.lifecycle.observations import CREATED, Observation, PhaseChanged, 
 from exporter.lifecycle.owners import identify, workload_of
 from exporter.lifecycle.phases import SLACK
 from exporter.lifecycle.records import Record
+from exporter.lifecycle.saved import Known, narrowed, watched, worth_saving
 from exporter.objects import Anything, Event, Job, Listed, Owner, Pod, ReplicaSet
 
 FLIPPED = 60.0
@@ -66,6 +67,14 @@ class Tracker:
         self.early = Early()
         self._events_listed: set[str] = set()
         """Namespaces ("" for all) of which a complete list of Events has been seen."""
+        self._deaf_until = -inf
+        """Before this, Events were not read, or not as they are now, although pods were known."""
+        self._away = 0.0
+        """Seconds from the checkpoint to the start that goes on from it."""
+        self._unseen: set[str] = set()
+        """Keys of pods of a checkpoint that nothing has been heard of since."""
+        self._kubelets: set[str] = set()
+        """Nodes whose kubelets have been read."""
 
     @property
     def objects(self) -> dict[str, int]:
@@ -80,6 +89,46 @@ class Tracker:
     def records(self) -> Iterable[Record]:
         """All records, those of pods that are gone included."""
         return self._records.values()
+
+    def saved(self) -> tuple[Known, list[Record]]:
+        """What a restart needs, all of this moment."""
+        self._kubelets &= {record.node for record in self._records.values()}
+        known = Known(
+            dict(self._baseline),
+            tuple(self._events_listed),
+            tuple((workload, known) for workload, known in self._templates.items() if workload is not None),
+            dict(self._flipped),
+            tuple(self._kubelets),
+            self._pod_labels,
+            self._normal_events,
+        )
+        return known, [record for record in self._records.values() if worth_saving(record)]
+
+    def restore(self, known: Known, made: float, now: float, namespaces: tuple[str, ...]) -> None:
+        """Go on from what a checkpoint of Unix time `made` knew, as from a clock that was stepped: nobody waited then.
+
+        `namespaces`: those that are watched now, "" for all.
+        """
+        self._away = now - made
+        self._baseline = narrowed(known.baseline, namespaces)
+        self._templates = {w: hashes for w, hashes in known.templates if watched(w.namespace, namespaces)}
+        self._flipped = {node: at + self._away for node, at in known.flipped.items()}
+        self._kubelets = set(known.kubelets)
+        if known.normal_events == self._normal_events:
+            self._events_listed = set(narrowed(dict.fromkeys(known.events_listed, 0), namespaces))
+        if not self._events_listed:
+            self._deaf_until = now
+
+    def resume(self, record: Record) -> None:
+        """Remember a pod of a checkpoint. What time alone has changed of one that was there waits for the next list."""
+        record = waits.stepped(record, self._away)
+        if record.gone_at == inf:
+            self._deliver(None, record, [])
+            self._names[f"{record.pod.namespace}/{record.pod.name}"] = record.key
+            self._unseen.add(record.key)
+        self._records[record.key] = record
+        self._deadlines.set(record.key, self._due(record))
+        self._wait(None, record)
 
     def pod(self, pod: Pod, now: float, *, gap: bool) -> None:
         """A pod as it is now. `gap`: it came by a list, so states before it may have been missed."""
@@ -139,7 +188,7 @@ class Tracker:
         self.early.stepped(by)
         for key, record in self._records.items():
             self._records[key] = moved = waits.stepped(record, by)
-            self._deadlines.set(key, pods.due(moved))
+            self._deadlines.set(key, self._due(moved))
 
     def owner(self, owner: Owner) -> None:
         """A ReplicaSet or Job as it is now; pods that waited for it are told."""
@@ -174,6 +223,12 @@ class Tracker:
     def events_listed(self, listed: Listed) -> None:
         """A list of Events is complete: what comes from now on is news."""
         self._events_listed.add(listed.namespace)
+
+    def kubelet_read(self, node: str, *, first: bool) -> bool:
+        """Note that a node's kubelet has been read; whether it really is the `first` time: a restart is none."""
+        known = node in self._kubelets
+        self._kubelets.add(node)
+        return first and not known
 
     def probe_failures(self, uid: str, container: str, probe: str, total: int, now: float, *, first: bool) -> None:
         """The kubelet's counter of failed attempts; `first`: it is of the first read of this node."""
@@ -233,7 +288,7 @@ class Tracker:
         return None if notice.uid else named
 
     def _hear(self, record: Record, notice: Notice, now: float, *, baseline: bool) -> bool:
-        since = self._began(record.pod.namespace)
+        since = max(self._began(record.pod.namespace), self._deaf_until)
         after, seen = events.heard(record, notice, now, since=since, baseline=baseline)
         if after is not record:
             self._remember(record, after, seen)
@@ -260,6 +315,7 @@ class Tracker:
     def _remember(self, before: Record | None, after: Record, seen: list[Observation]) -> None:
         """Deliver, then assign: what raises leaves all as it was."""
         after, seen = pods.held_back(after, seen)
+        self._unseen.discard(after.key)
         if after == before and not seen:  # many updates change nothing that we look at
             self._deadlines.set(after.key, pods.due(after))
             return
@@ -284,6 +340,9 @@ class Tracker:
             if c.lost_at < inf and all(probe.probe != "readiness" for probe in c.shape.probes):
                 recent = {node: at for node, at in self._flipped.items() if at > c.lost_at - FLIPPED}
                 self._flipped = {**recent, after.node: c.lost_at}
+
+    def _due(self, record: Record) -> float:
+        return inf if record.key in self._unseen else pods.due(record)
 
     def _rolled_out(self, record: Record) -> bool:
         """Whether the template is not among the workload's last ten; the workload's first one is none."""

@@ -11,12 +11,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 from exporter.lifecycle.observations import Observation
+from exporter.metrics.exposed import Count, Exposed
 from exporter.metrics.families import Fed, HistogramFamily, escape, number
 
 OTHER = "other"
@@ -67,16 +68,21 @@ def _constant(text: str) -> Callable[[Observation], str]:
     return lambda _: text
 
 
-class Series(msgspec.Struct, gc=False):
+class Series(msgspec.Struct, gc=False, eq=False):
     """One series: its label values, escaped, from when on (Unix seconds) it may be shown, and its true value.
 
-    `buckets`: of a histogram the count of each bucket, the last one open; of a counter none.
+    `buckets`: of a histogram the count of each bucket, the last one open; of a counter none. Each equals itself alone.
     """
 
     labels: Key
     shown_from: float
     value: float = 0.0
     buckets: list[int] | None = None
+
+    @property
+    def count(self) -> Count:
+        """What it has counted."""
+        return Count(self.value, tuple(self.buckets or ()))
 
     def lines(self, feed: Feed, head: str, now: float) -> str:
         """The lines to show at `now`."""
@@ -128,6 +134,10 @@ class Account:
         if self._lines is None:
             self._lines = self._counted_lines()
         return self._lines
+
+    def families(self) -> list[tuple[Feed, dict[Key, Series]]]:
+        """The series of each family that has any."""
+        return [(self._feeds[i], series) for i, series in self.series_of.items()]
 
     def touch(self, position: int) -> None:
         """A family changed: format its lines anew at the next scrape."""
@@ -195,6 +205,7 @@ class Book(Generic[A]):
         *,
         hold: float,
         retention: float,
+        exposed: Exposed,
         limit: float = inf,
         within: int = 0,
     ) -> None:
@@ -203,6 +214,7 @@ class Book(Generic[A]):
         self.feeds = feeds
         self._hold = hold
         self._retention = retention
+        self._exposed = exposed
         self._limit = limit
         self._within = within
         self._booked: dict[Key, A] = {}
@@ -230,7 +242,9 @@ class Book(Generic[A]):
             if amount is not None:
                 account = self.account(name, now)
                 account.touch(feed.position)
-                self.series(account, feed, key, now).add(feed, amount)
+                series = self.series(account, feed, key, now)
+                self._exposed.changing(series)
+                series.add(feed, amount)
 
     def series(self, account: A, feed: Feed, key: Key, now: float) -> Series:
         """The series of these label values, born now if there was none."""
@@ -241,10 +255,13 @@ class Book(Generic[A]):
             self.overflow.update((feed.family.name, label) for label in overflown)
             series = known.get(key)
         if series is None:
-            escaped = tuple(map(escape, key))
-            buckets = [0] * (len(feed.family.buckets) + 1) if isinstance(feed.family, HistogramFamily) else None
-            series = known[key] = Series(key if escaped == key else escaped, now + self._hold, 0.0, buckets)
+            series = known[key] = self._born(feed, key, now)
         return series
+
+    def _born(self, feed: Feed, key: Key, now: float) -> Series:
+        escaped = tuple(map(escape, key))
+        buckets = [0] * (len(feed.family.buckets) + 1) if isinstance(feed.family, HistogramFamily) else None
+        return Series(key if escaped == key else escaped, now + self._hold, 0.0, buckets)
 
     def come(self, name: Key, by: int, now: float) -> A:
         """Let `by` pods come, or go if negative; the retention begins when the last one has gone."""
@@ -268,19 +285,52 @@ class Book(Generic[A]):
         """All accounts at this moment."""
         return list(self._accounts.values())
 
+    def booked(self, now: float) -> list[tuple[A, list[tuple[Key, float]]]]:
+        """All accounts, who is booked on each, and for how many seconds yet; infinity while there are pods."""
+        names: dict[Key, list[tuple[Key, float]]] = {shown: [] for shown in self._accounts}
+        for name, account in self._booked.items():
+            names[account.name].append((name, self._idle.get(name, inf) - now))
+        return [(account, names[shown]) for shown, account in self._accounts.items()]
+
+    def reopen(self, shown: Key, booked: Iterable[tuple[Key, float]], now: float) -> A | None:
+        """Open an account as `booked` told; None if nobody is booked there."""
+        account = None
+        for name, left in booked:
+            account = self._booked[name] = self._opened(shown)
+            self._idle[name] = now + min(left, self._retention)
+        return account
+
+    def revive(self, account: A, feed: Feed, key: Key, owed: Count, now: float) -> bool:
+        """Let a series begin again at 0, to show later what it owes; False if it has no room for that."""
+        series = self._born(feed, key, now)
+        fits = len(owed.buckets) == len(series.buckets or ())
+        if fits:
+            series.value, series.buckets = owed.value, list(owed.buckets) or None
+        account.series_of.setdefault(feed.position, {})[key] = series
+        account.touch(feed.position)
+        return fits
+
+    def sort(self) -> None:
+        """Bring what `reopen` has opened into the order in which it closes."""
+        self._idle = dict(sorted(self._idle.items(), key=itemgetter(1)))
+
     def _open(self, name: Key) -> A:
         group = name[: self._within]
-        shown = other = (*group, *[OTHER] * (len(name) - self._within))
         if self._own[group] < self._limit:
-            shown = name
-        else:
-            self.overflow["all", self._labels[-1]] += 1
+            return self._opened(name)
+        self.overflow["all", self._labels[-1]] += 1
+        return self._opened(self._other(name))
+
+    def _other(self, name: Key) -> Key:
+        return (*name[: self._within], *[OTHER] * (len(name) - self._within))
+
+    def _opened(self, shown: Key) -> A:
         account = self._accounts.get(shown)
         if account is None:
             pairs = zip(self._labels, shown, strict=True)
             head = ",".join(f'{label}="{escape(text)}"' for label, text in pairs)
             account = self._accounts[shown] = self._make(shown, head, self.feeds)
-            self._own[group] += shown != other
+            self._own[shown[: self._within]] += shown != self._other(shown)
         account.sharers += 1
         return account
 
@@ -290,6 +340,7 @@ class Book(Generic[A]):
         account.sharers -= 1
         if not account.sharers:
             shown = account.name
-            group = shown[: self._within]
             del self._accounts[shown]
-            self._own[group] -= shown != (*group, *[OTHER] * (len(shown) - self._within))
+            self._own[shown[: self._within]] -= shown != self._other(shown)
+            for _, series in account.families():
+                self._exposed.closed(series.values())

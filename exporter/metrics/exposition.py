@@ -36,33 +36,42 @@ def exposition(
     openmetrics: bool,
     names: frozenset[str],
     clock: Callable[[], float] = monotonic,
-) -> Iterator[bytes]:
-    """Blocks of the answer at Unix time `now`, some of them empty; each row and each account is of one moment.
+) -> Generator[bytes, None, int | None]:
+    """Blocks of the answer at Unix time `now`, some of them empty; all rows and accounts are of one moment.
 
     `names`: only these families, by family or sample name; empty for all. The last block of OpenMetrics is `END`.
+    Returns the mark of that moment (`metrics.exposed`), None if not everything was asked for.
     """
-    tiers: list[tuple[tuple[Family, ...], list[tuple[bytes, ...]]]] = []
-    for families, accounts in ledger.tiers():
-        if any(_wanted(names, *sample_names(family)) for family in families):
-            tiers.append((families, (yield from _rendered(accounts, now, clock))))
+    yield from _rendered(ledger, now, names, clock)
+    tiers: list[tuple[tuple[Family, ...], list[tuple[bytes, ...]]]] = [
+        (families, [account.chunks(now) for account in accounts]) for families, accounts in _tiers(ledger, names)
+    ]
     tiers.append((rows.families, rows.snapshot()))
+    mark = None if names else ledger.exposed.snapshot(now)
     yield from _joined(_pieces(tiers, own, openmetrics=openmetrics, names=names))
     if openmetrics:
         yield END
+    return mark
 
 
-def _rendered(
-    accounts: list[Account], now: float, clock: Callable[[], float]
-) -> Generator[bytes, None, list[tuple[bytes, ...]]]:
-    """Render all accounts; an empty block whenever it is time for others."""
-    chunks: list[tuple[bytes, ...]] = []
+def _rendered(ledger: Ledger, now: float, names: frozenset[str], clock: Callable[[], float]) -> Iterator[bytes]:
+    """Render in turns what has changed, so that hardly anything is left to render at the moment of the snapshot.
+
+    An empty block whenever it is time for others.
+    """
     until = clock() + TURN
-    for account in accounts:
-        chunks.append(account.chunks(now))
-        if clock() >= until:
-            yield b""
-            until = clock() + TURN
-    return chunks
+    for _, accounts in _tiers(ledger, names):
+        for account in accounts:
+            account.chunks(now)
+            if clock() >= until:
+                yield b""
+                until = clock() + TURN
+
+
+def _tiers(ledger: Ledger, names: frozenset[str]) -> Iterator[tuple[tuple[Family, ...], list[Account]]]:
+    for families, accounts in ledger.tiers():
+        if any(_wanted(names, *sample_names(family)) for family in families):
+            yield families, accounts
 
 
 def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:

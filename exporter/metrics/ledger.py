@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from math import inf
-from typing import cast
+from typing import Any, cast
 
 from exporter.errors import SettingsError
 from exporter.lifecycle.observations import (
@@ -18,8 +19,10 @@ from exporter.lifecycle.observations import (
 from exporter.lifecycle.records import Record
 from exporter.metrics.accounts import Account, Book, Feed, Key, feeds_of
 from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS, PODS, born_early
+from exporter.metrics.exposed import Exposed, Moment
 from exporter.metrics.families import SCOPES, Family, Fed, GaugeFamily, Level, Scope
 from exporter.metrics.gauges import Presence, WorkloadAccount, counts_alike, presence_of
+from exporter.metrics.saved import SavedAccount, placed, saved
 
 WORKLOADS_PER_NAMESPACE = 500
 MOST_NODES = 5000
@@ -46,7 +49,7 @@ class Ledger:
     """All books. `birth_hold` and `retention` are seconds; times are Unix seconds.
 
     `levels`: on which accounts histograms are kept, where not on those of the catalogue; `dropped`: names of families
-    that are not kept at all.
+    that are not kept at all; `restarts`: remember what scrapes have shown, so that a checkpoint knows what is owed.
     """
 
     def __init__(
@@ -55,7 +58,10 @@ class Ledger:
         retention: float = 900.0,
         levels: Mapping[str, Level] | None = None,
         dropped: frozenset[str] = frozenset(),
+        *,
+        restarts: bool = False,
     ) -> None:
+        self.exposed = exposed = Exposed(on=restarts)
         fed = {scope: _fed(scope, levels or {}, dropped) for scope in SCOPES}
         self.gauges: tuple[GaugeFamily, ...] = tuple(f for f in GAUGES if f.name not in dropped)
         self._workloads: Book[WorkloadAccount] = Book(
@@ -64,14 +70,26 @@ class Ledger:
             feeds_of(fed["workload"]),
             hold=birth_hold,
             retention=retention,
+            exposed=exposed,
             limit=WORKLOADS_PER_NAMESPACE,
             within=1,
         )
         self._namespaces: Book[Account] = Book(
-            Account, SCOPES["namespace"], feeds_of(fed["namespace"]), hold=birth_hold, retention=retention
+            Account,
+            SCOPES["namespace"],
+            feeds_of(fed["namespace"]),
+            hold=birth_hold,
+            retention=retention,
+            exposed=exposed,
         )
         self._nodes: Book[Account] = Book(
-            Account, SCOPES["node"], feeds_of(fed["node"]), hold=birth_hold, retention=retention, limit=MOST_NODES
+            Account,
+            SCOPES["node"],
+            feeds_of(fed["node"]),
+            hold=birth_hold,
+            retention=retention,
+            exposed=exposed,
+            limit=MOST_NODES,
         )
         self._registries: Book[Account] = Book(
             Account,
@@ -79,6 +97,7 @@ class Ledger:
             feeds_of(fed["registry"]),
             hold=birth_hold,
             retention=inf,
+            exposed=exposed,
             limit=MOST_REGISTRIES,
         )
         self._books = (self._workloads, self._namespaces, self._nodes, self._registries)
@@ -147,6 +166,38 @@ class Ledger:
         """Close the accounts whose last pod went longer ago than the retention."""
         for book in self._books:
             book.expire(now)
+
+    def saved(self, now: float, moment: Moment) -> list[Callable[[], SavedAccount]]:
+        """All accounts of this moment, each to be saved in its own time."""
+        return [
+            partial(saved, scope, account, booked, moment)
+            for scope, book in self._by_scope()
+            for account, booked in book.booked(now)
+        ]
+
+    def restore(self, accounts: Iterable[SavedAccount], now: float) -> Counter[str]:
+        """Open saved accounts in a ledger that has none; gives how many series there are, owe something, are lost.
+
+        Lost is what a series of a histogram owed whose buckets are others now.
+        """
+        counts: Counter[str] = Counter()
+        books: dict[str, Book[Any]] = dict(self._by_scope())
+        for account in accounts:
+            book = books[account.scope]
+            reopened = book.reopen(account.name, account.booked, now)
+            for feed, series in placed(book.feeds, account) if reopened else ():
+                fits = book.revive(reopened, feed, series.labels, series.owed, now)
+                counts["series"] += 1
+                counts["owing" if fits else "lost"] += series.value != 0 or any(series.buckets)
+        return counts
+
+    def restored(self) -> None:
+        """All accounts have been restored: bring them into the order in which they close."""
+        for book in self._books:
+            book.sort()
+
+    def _by_scope(self) -> Iterable[tuple[Scope, Book[Any]]]:
+        return zip(SCOPES, self._books, strict=True)
 
     def _come(self, pod: str, presence: Presence, now: float) -> None:
         name = name_of(presence.workload)

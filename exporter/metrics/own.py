@@ -20,13 +20,18 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from exporter import __version__
-from exporter.lifecycle.observations import Observation
+from exporter.lifecycle.observations import kinds
 from exporter.metrics.catalogue import COUNTERS, HISTOGRAMS
 from exporter.vitals import (
     DELAY_BUCKETS,
+    DISABLED,
     KUBELET_RESULTS,
+    LOADS,
     RELIST_REASONS,
     RESTART_REASONS,
+    RESTORED,
+    WRITES,
+    CheckpointVitals,
     CoreVitals,
     Delays,
     KubeletVitals,
@@ -57,6 +62,7 @@ class Vitals:
 
     watches: list[WatchVitals] = field(default_factory=list)
     kubelet: KubeletVitals = field(default_factory=KubeletVitals)
+    checkpoint: CheckpointVitals = field(default_factory=CheckpointVitals)
     core: CoreVitals = field(default_factory=CoreVitals)
     web: WebVitals = field(default_factory=WebVitals)
     loop: LoopVitals = field(default_factory=LoopVitals)
@@ -67,6 +73,11 @@ class Vitals:
     overflow: Callable[[], Mapping[tuple[str, str], int]] = dict
     unmatched: Callable[[], int] = lambda: 0
     """Events about pods that never came."""
+
+
+def everything_on() -> Vitals:
+    """Vitals of an exporter of which no part is switched off, so that every family is there."""
+    return Vitals(kubelet=KubeletVitals(enabled=True), checkpoint=CheckpointVitals(load=LOADS[0]))
 
 
 def registry(vitals: Vitals) -> CollectorRegistry:
@@ -96,6 +107,7 @@ class OwnCollector(Collector):
         yield from self._probes()
         yield from self._core()
         yield from self._bounds()
+        yield from self._checkpoint()
         yield from self._process()
 
     def _watches(self) -> Iterator[Metric]:
@@ -190,7 +202,7 @@ class OwnCollector(Collector):
             "observations",
             "Facts derived, by kind.",
             ("kind",),
-            [((kind.__name__,), core.observations[kind.__name__]) for kind in _kinds(Observation)],
+            [((kind.__name__,), core.observations[kind.__name__]) for kind in kinds()],
         )
         yield _counter(
             "inferred_causes",
@@ -235,6 +247,43 @@ class OwnCollector(Collector):
             [(pair, overflow.get(pair, 0)) for pair in _known(BOUNDED, overflow)],
         )
 
+    def _checkpoint(self) -> Iterator[Metric]:
+        kept = self._vitals.checkpoint
+        yield _gauge(
+            "checkpoint_load_info",
+            "How the start found the checkpoint: loaded, missing, old, foreign, bad or disabled. Always 1.",
+            ("result",),
+            [((kept.load,), 1)],
+        )
+        if kept.load == DISABLED:
+            return
+        yield _gauge(
+            "checkpoint_restored",
+            "What the start took over: pods; series; owing, series that had counted what no scrape had shown; lost, "
+            "those of them that have no room for it any more.",
+            ("kind",),
+            [((kind,), kept.restored[kind]) for kind in _known(RESTORED, kept.restored)],
+        )
+        yield _counter(
+            "checkpoint_writes",
+            "Checkpoints written, or not, by result.",
+            ("result",),
+            [((result,), kept.writes[result]) for result in _known(WRITES, kept.writes)],
+        )
+        yield _gauge(
+            "checkpoint_last_success_timestamp_seconds",
+            "When the newest complete checkpoint was written; 0 before the first of this process.",
+            (),
+            [((), kept.written_at)],
+        )
+        yield _gauge("checkpoint_size_bytes", "Size of the newest complete checkpoint.", (), [((), kept.size)])
+        yield _gauge(
+            "checkpoint_duration_seconds",
+            "How long writing the newest complete checkpoint took, from its moment to the disk.",
+            (),
+            [((), kept.seconds)],
+        )
+
     def _process(self) -> Iterator[Metric]:
         vitals = self._vitals
         yield _gauge("workloads", "Workloads with an account.", (), [((), vitals.workloads())])
@@ -272,14 +321,6 @@ class OwnCollector(Collector):
             (),
             [((), vitals.loop.lag_seconds)],
         )
-
-
-def _kinds(base: type[Observation]) -> Iterator[type[Observation]]:
-    """The observations that can be made, not what they have in common."""
-    if not base.__subclasses__():
-        yield base
-    for kind in base.__subclasses__():
-        yield from _kinds(kind)
 
 
 def _known(known: tuple[Key, ...], met: Mapping[Key, int]) -> list[Key]:

@@ -14,8 +14,7 @@ from exporter.metrics.families import (
     RowFamily,
     metric_type,
 )
-from exporter.metrics.own import OwnCollector, Vitals
-from exporter.vitals import KubeletVitals
+from exporter.metrics.own import OwnCollector, everything_on
 
 _INTRODUCTION = """\
 # Metrics
@@ -67,7 +66,7 @@ def _own() -> Iterator[str]:
     yield "## The exporter itself\n"
     yield "| family | type | meaning |"
     yield "|---|---|---|"
-    for family in OwnCollector(Vitals(kubelet=KubeletVitals(enabled=True))).collect():
+    for family in OwnCollector(everything_on()).collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         yield f"| `{name}` | {family.type} | {family.documentation} |"
     yield ""

@@ -111,6 +111,27 @@ class Ledger(Group):
         return value
 
 
+class State(Group):
+    """What outlives the exporter itself."""
+
+    checkpoint_file: Path | None = None
+    """File that keeps what is known of pods over a restart, so that what happened meanwhile is counted too. Its folder
+    must be there and writable. Unset: a restart begins anew."""
+    checkpoint_interval: Duration = 60.0
+    """How often the file is written, besides at an orderly end. No longer than the birth-hold: then a restart that is
+    followed by a crash counts nothing twice."""
+    checkpoint_max_age: Duration = 3600.0
+    """A file that is older than this when the exporter starts is not gone on from: what happened in so long a time
+    would all seem to happen at the start. 0: whatever its age."""
+
+    @field_validator("checkpoint_interval")
+    @classmethod
+    def _takes_time(cls, value: float) -> float:
+        if value < 1:
+            raise ValueError("should be at least 1s")
+        return value
+
+
 class Metrics(Group):
     """What is exposed, and how finely."""
 
@@ -157,6 +178,7 @@ class Settings(BaseSettings):
     kubelet: Kubelet = Kubelet()
     lifecycle: Lifecycle = Lifecycle()
     ledger: Ledger = Ledger()
+    state: State = State()
     metrics: Metrics = Metrics()
     log: Log = Log()
 

@@ -11,7 +11,7 @@ import itertools
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,8 +23,12 @@ from exporter.logs import OnceAMinute, described
 from exporter.vitals import WebVitals
 from exporter.web.negotiation import OPENMETRICS, TEXT, wants_gzip, wants_openmetrics
 
-Render: TypeAlias = Callable[[bool, frozenset[str], float], Iterator[bytes]]
+Answer: TypeAlias = Generator[bytes, None, int | None]
+"""The blocks of an answer; returns the mark of the moment that it shows, None if it does not show everything."""
+Render: TypeAlias = Callable[[bool, frozenset[str], float], Answer]
 """See `exporter.web.server.Source.render`."""
+Scraped: TypeAlias = Callable[[int], None]
+"""See `exporter.web.server.Source.scraped`."""
 
 REASONS = ("busy", "connections", "disconnected", "failed", "slow")
 """Why a scrape was refused or cut. busy: no turn came in time; connections: too many are open; disconnected: the client
@@ -54,8 +58,9 @@ class Limits:
 class Scrapes:
     """The handler of /metrics, its limits and its numbers."""
 
-    def __init__(self, render: Render, vitals: WebVitals, limits: Limits) -> None:
+    def __init__(self, render: Render, scraped: Scraped, vitals: WebVitals, limits: Limits) -> None:
         self._render = render
+        self._scraped = scraped
         self._vitals = vitals
         self._limits = limits
         self._turns = asyncio.Semaphore(limits.scrapes)
@@ -109,7 +114,8 @@ class Scrapes:
         now, begun = time.time(), time.perf_counter()
         try:
             async with asyncio.timeout(self._limits.whole):
-                size = await self._stream(request, response, self._render(openmetrics, names, now))
+                blocks = _Blocks(self._render(openmetrics, names, now))
+                size = await self._stream(request, response, iter(blocks))
         except TimeoutError:
             return self._cut(request, response, "slow")
         except ConnectionError:
@@ -117,7 +123,8 @@ class Scrapes:
         except Exception as error:  # noqa: BLE001 - one scrape may fail, the process may not
             self._log.warning("a scrape failed", **described(error))
             return self._cut(request, response, "failed")
-        if not names:
+        if blocks.mark is not None:
+            self._scraped(blocks.mark)
             self._vitals.scrape_seconds = time.perf_counter() - begun
             self._vitals.scrape_bytes = size
             self._vitals.scraped_at = now
@@ -153,6 +160,17 @@ class Scrapes:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             request.transport.abort()
         return response
+
+
+class _Blocks:
+    """Blocks to iterate over, and afterwards what their generator returned."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.mark: int | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.mark = yield from self._answer
 
 
 def _header(request: web.Request, name: str) -> str:

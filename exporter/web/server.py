@@ -6,7 +6,7 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Protocol
 
 from aiohttp import web
@@ -16,7 +16,7 @@ from exporter.settings import Web
 from exporter.vitals import LoopVitals, WatchVitals, WebVitals
 from exporter.web.health import Health
 from exporter.web.pages import LandingPage
-from exporter.web.scrape import REASONS, Limits, Scrapes
+from exporter.web.scrape import REASONS, Answer, Limits, Scrapes
 
 DRAIN_SECONDS = 3.0
 """For running scrapes at the end; the whole end may take 5 s."""
@@ -44,11 +44,15 @@ _HEADERS = {
 class Source(Protocol):
     """What the server serves."""
 
-    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Iterator[bytes]:  # noqa: FBT001
+    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Answer:  # noqa: FBT001
         """Give one consistent snapshot in uncompressed blocks of about 1 MB, in OpenMetrics with `# EOF` at the end.
 
         `names`: the only families to give (names of families or of their samples), all if empty. `now`: Unix seconds.
+        Returns a mark of the snapshot if it is of everything, else None.
         """
+
+    def scraped(self, mark: int) -> None:
+        """Be told that a client has taken the answer of this mark to its end."""
 
     def ready(self) -> str:
         """Why not to be relied on yet, "" once the first sync is complete."""
@@ -70,7 +74,7 @@ class Server:
         self._most = most_connections(reserved)
         self._settings = settings
         self._vitals = vitals
-        self._scrapes = Scrapes(source.render, vitals, limits)
+        self._scrapes = Scrapes(source.render, source.scraped, vitals, limits)
         self._health = Health(source.ready, loop)
         page = LandingPage(self._health.unready, watches, vitals)
         app = web.Application()

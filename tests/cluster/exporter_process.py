@@ -94,10 +94,10 @@ class Exporter:
     def close(self) -> None:
         self.stop()
 
-    def stop(self) -> tuple[int, float]:
-        """End it as Kubernetes does; its exit code and the seconds it took."""
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """End it, as Kubernetes does if not said otherwise; its exit code and the seconds it took."""
         started = time.monotonic()
-        code = self.daemon.stop(signal.SIGTERM, seconds=30)
+        code = self.daemon.stop(how, seconds=30)
         if self in Exporter.running:
             Exporter.running.remove(self)
         return code, time.monotonic() - started

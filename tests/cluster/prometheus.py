@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,13 +36,21 @@ class Prometheus:
     def __init__(
         self, folder: Path, target: str, *, interval: str = "1s", rules: Sequence[Path] = (), major: str = "2"
     ) -> None:
-        config = folder / f"prometheus-{major}.yml"
-        files = json.dumps([str(path) for path in rules])
-        config.write_text(CONFIG.format(target=target, interval=interval, rules=files))
+        self._config = folder / f"prometheus-{major}.yml"
+        self._values = {"interval": interval, "rules": json.dumps([str(path) for path in rules])}
+        self._write(target)
         self.port = free_port()
-        flags = [f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb-{major}", "--log.level=warn"]
+        flags = [f"--config.file={self._config}", f"--storage.tsdb.path={folder}/tsdb-{major}", "--log.level=warn"]
         flags.append(f"--web.listen-address=127.0.0.1:{self.port}")
         self.daemon = Daemon([str(PROGRAMS[major]), *flags], folder / f"prometheus-{major}.log")
+
+    def turn_to(self, target: str) -> None:
+        """Scrape another address from now on: its series have another `instance`."""
+        self._write(target)
+        os.kill(self.daemon.pid, signal.SIGHUP)
+
+    def _write(self, target: str) -> None:
+        self._config.write_text(CONFIG.format(target=target, **self._values))
 
     def query(self, expression: str) -> list[Result]:
         return self._ask("query", query=expression)

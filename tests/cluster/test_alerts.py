@@ -60,6 +60,7 @@ def delay(le: str) -> str:
 NODE_A, NODE_B = (f'pod_node_container_restarts_total{{node="{name}",reason="Error"}}' for name in "ab")
 LOSSES = f'pod_container_readiness_losses_total{{{MAIN},cause="%s"}}'
 CRASHES = f'pod_container_restarts_total{{{MAIN},reason="Error"}}'
+WRITES = 'pod_exporter_checkpoint_writes_total{instance="x",result="%s"}'
 SIX_AN_HOUR = "0x9 1x9 2x9 3x9 4x9 5x9 6x9 7x9 8x9"
 
 FIRING = [
@@ -168,6 +169,18 @@ FIRING = [
         "PodExporterLagging",
     ),
     (
+        "PodExporterCheckpointFailing: since the start",
+        {WRITES % "failed": "0+1x60", WRITES % "ok": "0x60"},
+        20,
+        "PodExporterCheckpointFailing",
+    ),
+    (
+        "PodExporterCheckpointFailing: the disk is full by now",
+        {WRITES % "failed": "0x20 0+1x60", WRITES % "ok": "0+1x20 20x60"},
+        60,
+        "PodExporterCheckpointFailing",
+    ),
+    (
         "PodExporterCountsDegraded: unreadable",
         {'pod_exporter_decode_errors_total{instance="x",resource="pods"}': "0x3 1x60"},
         10,
@@ -231,6 +244,8 @@ SILENT = [
         {delay("1.0"): "0+1x60", delay("30.0"): "0+1x60", delay("+Inf"): "0+1x60"},
         30,
     ),
+    ("PodExporterCheckpointFailing: one in ten", {WRITES % "failed": "0x5 1x10 2x10", WRITES % "ok": "0+1x60"}, 25),
+    ("PodExporterCheckpointFailing: none at all", {WRITES % "failed": "0x60", WRITES % "ok": "0x60"}, 40),
     (
         "PodExporterCountsDegraded: nothing lost",
         {'pod_exporter_decode_errors_total{instance="x",resource="pods"}': "0x60"},

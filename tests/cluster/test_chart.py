@@ -83,6 +83,9 @@ BAD = {
     "--set=prometheusRule.alerts.PodEvicted.limits.kills=1": "kills",
     "--set=dashboards.enabled=true,dashboards.grafanaOperator.enabled=true": "instanceSelector",
     "--set=serviceMonitor.enable=true": "enable",
+    "--set=checkpoint.volume=disk": "volume",
+    "--set=checkpoint.pvc.size=": "size",
+    "--set=settings.state.checkpoint_file=/tmp/x": "checkpoint_file",
     "--set=extraArgs[0]=log.level=debug": "extraArgs",
 }
 
@@ -176,6 +179,56 @@ def test_the_exporter_takes_the_settings_that_the_chart_writes(
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(settings_of(helm.template(f"--values={values}"))))
     load([f"--config={file}"])
+
+
+def checkpoint_of(manifests: list[Object]) -> tuple[Object, str]:
+    """The volume of the checkpoint, and the file that the exporter keeps."""
+    pod = of(manifests, "Deployment")["spec"]["template"]["spec"]
+    [volume] = [one for one in pod["volumes"] if one["name"] == "checkpoint"]
+    [mount] = [one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "checkpoint"]
+    file = settings_of(manifests)["state"]["checkpoint_file"]
+    assert Path(file).parent == Path(mount["mountPath"])
+    assert not mount.get("readOnly")
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+    return volume, file
+
+
+def test_the_checkpoint_outlives_the_container_by_default(helm: Helm) -> None:
+    manifests = helm.template()
+    assert checkpoint_of(manifests)[0] == {"name": "checkpoint", "emptyDir": {}}
+    assert [one for one in manifests if one["kind"] == "PersistentVolumeClaim"] == []
+    limited, _ = checkpoint_of(helm.template("--set=checkpoint.sizeLimit=1Gi"))
+    assert limited["emptyDir"] == {"sizeLimit": "1Gi"}
+
+
+def test_a_claim_lets_it_outlive_the_pod(helm: Helm) -> None:
+    manifests = helm.template("--set=checkpoint.volume=pvc")
+    claim = of(manifests, "PersistentVolumeClaim")
+    assert checkpoint_of(manifests)[0]["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
+    assert claim["spec"] == {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    own = helm.template("--set=checkpoint.volume=pvc", "--set=checkpoint.pvc.existingClaim=mine")
+    assert checkpoint_of(own)[0]["persistentVolumeClaim"] == {"claimName": "mine"}
+    assert [one for one in own if one["kind"] == "PersistentVolumeClaim"] == []
+
+
+def test_without_a_volume_there_is_no_checkpoint(helm: Helm) -> None:
+    manifests = helm.template("--set=checkpoint.volume=none")
+    assert "state" not in settings_of(manifests)
+    pod = of(manifests, "Deployment")["spec"]["template"]["spec"]
+    assert [one["name"] for one in pod["volumes"]] == ["config"]
+
+
+@pytest.mark.parametrize(
+    ("volume", "words"),
+    [("none", "is not counted"), ("emptyDir", "an upgrade or a loss of its pod begins anew"), ("pvc", "")],
+)
+def test_the_notes_say_what_a_restart_loses(tmp_path: Path, volume: str, words: str) -> None:
+    """By Helm 4: without a cluster, Helm 3 does not render them."""
+    helm = Helm("4", tmp_path)
+    notes = helm("install", "r", str(CHART), "--dry-run=client", f"--set=checkpoint.volume={volume}")
+    told = notes.partition("NOTES:")[2]
+    assert words in told
+    assert ("checkpoint" in told or "is not counted" in told) is bool(words)
 
 
 def test_a_changed_setting_starts_a_new_pod(helm: Helm) -> None:

@@ -57,7 +57,7 @@ class Reader:
         self.connection = Connection(lambda: Access(kubeconfig))
         self.kubelets = Kubelets(
             self.connection,
-            lambda totals, first: self.read.append((totals, first)),
+            lambda _, totals, first: self.read.append((totals, first)),
             self.vitals,
             trust=Trust(),
             scheme="http",

@@ -274,6 +274,7 @@ class Witness:
         self.seen: list[Observation] = []
         self.records: list[Record] = []
         self.failing = False
+        self.wait = wait
         self.tracker = Tracker(self._take, label, attribution_wait=wait, normal_events=normal_events)
         self.now = T0
         if baseline:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -10,7 +10,7 @@ import pytest
 
 from exporter.settings import Web
 from exporter.vitals import LoopVitals, WatchVitals, WebVitals
-from exporter.web.scrape import Limits
+from exporter.web.scrape import Answer, Limits
 from exporter.web.server import Server
 
 
@@ -22,9 +22,17 @@ class Exposition:
     reason: str = ""
     asked: list[tuple[bool, frozenset[str], float]] = field(default_factory=list)
 
-    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Iterator[bytes]:
+    taken: list[int] = field(default_factory=list)
+    """Marks of answers that were taken to their end; a mark counts the answers."""
+
+    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Answer:
         self.asked.append((openmetrics, names, now))
-        return iter(self.blocks())
+        mark = None if names else len(self.asked)
+        yield from self.blocks()
+        return mark
+
+    def scraped(self, mark: int) -> None:
+        self.taken.append(mark)
 
     def ready(self) -> str:
         return self.reason

@@ -117,6 +117,7 @@ async def test_head_answers_the_headers_and_renders_nothing(serve: Serve) -> Non
         assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert running.exposition.asked == []
     assert running.vitals.scraped_at == 0
+    assert running.exposition.taken == []
 
 
 async def test_a_complete_scrape_is_noted_with_the_time_of_its_snapshot_and_its_plain_bytes(serve: Serve) -> None:
@@ -124,6 +125,7 @@ async def test_a_complete_scrape_is_noted_with_the_time_of_its_snapshot_and_its_
     async with running.get(Accept_Encoding="gzip") as response:
         await response.read()
     assert running.vitals.scraped_at == running.exposition.asked[0][2]
+    assert running.exposition.taken == [1]
     assert running.vitals.scrape_bytes == len(BODY)
     assert 0 < running.vitals.scrape_seconds < 5
 
@@ -133,6 +135,7 @@ async def test_a_filtered_scrape_is_not_noted(serve: Serve) -> None:
     async with running.get("/metrics?name[]=a") as response:
         await response.read()
     assert running.vitals.scraped_at == 0
+    assert running.exposition.taken == []
     assert running.vitals.scrape_bytes == 0
 
 
@@ -171,6 +174,7 @@ async def test_an_error_before_the_first_block_is_a_500_without_its_text(
         assert "s3cret" not in await response.text()
     assert running.vitals.rejected["failed"] == 1
     assert running.vitals.scraped_at == 0
+    assert running.exposition.taken == []
 
 
 @pytest.mark.parametrize("protocol", [b"HTTP/1.1", b"HTTP/1.0"])
@@ -191,6 +195,7 @@ async def test_an_error_in_midstream_cuts_the_answer_so_that_it_cannot_pass_for_
     writer.close()
     assert running.vitals.rejected["failed"] == 1
     assert running.vitals.scraped_at == 0
+    assert running.exposition.taken == []
 
 
 async def test_a_client_that_does_not_read_is_cut_after_the_time_for_a_block(
@@ -201,6 +206,7 @@ async def test_a_client_that_does_not_read_is_cut_after_the_time_for_a_block(
     await until(lambda: running.vitals.rejected["slow"] == 1)
     writer.close()
     assert running.vitals.scraped_at == 0
+    assert running.exposition.taken == []
 
 
 async def test_a_client_that_reads_drop_by_drop_is_cut_after_the_time_for_a_scrape(

@@ -187,6 +187,55 @@ DASHBOARD = Dashboard(
             collapsed=True,
         ),
         Row(
+            "Memory over restarts",
+            (
+                table(
+                    "The last start",
+                    "max by (cluster, instance, result) (pod_exporter_checkpoint_load_info{$S})",
+                    "loaded: it went on from a checkpoint, and counted what happened meanwhile. disabled: no --state.checkpoint-file. Anything else: it began anew, its log says why.",
+                    width=8,
+                ),
+                lines(
+                    "Taken over",
+                    "sum by (kind) (pod_exporter_checkpoint_restored{$S})",
+                    "By the last start. owing: series that had counted what no scrape had shown yet; lost: those that could not show it.",
+                    "{{kind}}",
+                    width=8,
+                ),
+                lines(
+                    "Age of the checkpoint",
+                    "time() - max by (cluster, instance) (pod_exporter_checkpoint_last_success_timestamp_seconds{$S} > 0)",
+                    "What happens in so long a time is known by its outcome only after a crash.",
+                    "{{instance}}",
+                    unit="s",
+                    width=8,
+                ),
+                bars(
+                    "Checkpoints written",
+                    "sum by (result) (increase(pod_exporter_checkpoint_writes_total{$S}[$__rate_interval]))",
+                    "failed: the disk is full, or may not be written. The old file stays.",
+                    "{{result}}",
+                    width=8,
+                ),
+                lines(
+                    "Size of the checkpoint",
+                    "max by (instance) (pod_exporter_checkpoint_size_bytes{$S})",
+                    "Compressed: some 200 bytes a pod of the cluster.",
+                    "{{instance}}",
+                    unit="bytes",
+                    width=8,
+                ),
+                lines(
+                    "Time to write it",
+                    "max by (instance) (pod_exporter_checkpoint_duration_seconds{$S})",
+                    "Beside all else: others get their turn meanwhile, so it delays nothing.",
+                    "{{instance}}",
+                    unit="s",
+                    width=8,
+                ),
+            ),
+        ),
+        Row(
             "What it costs",
             (
                 lines(

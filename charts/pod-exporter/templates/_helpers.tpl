@@ -69,9 +69,18 @@ kubelet: {{ dig "kubelet" "probes" false $settings }}
 {{- printf "%ds" (add (mul 2 (int $seconds)) 10) }}
 {{- end }}
 
+{{- define "pod-exporter.checkpointFolder" -}}
+/var/lib/pod-exporter
+{{- end }}
+
 {{- define "pod-exporter.settings" -}}
 {{- $ledger := merge (dict) (default dict .Values.settings.ledger) (dict "birth_hold" (include "pod-exporter.birthHold" .)) }}
-{{- toYaml (merge (dict "ledger" $ledger) .Values.settings) }}
+{{- $own := dict "ledger" $ledger }}
+{{- if ne .Values.checkpoint.volume "none" }}
+{{- $file := printf "%s/checkpoint" (include "pod-exporter.checkpointFolder" .) }}
+{{- $own = set $own "state" (merge (dict "checkpoint_file" $file) (default dict .Values.settings.state)) }}
+{{- end }}
+{{- toYaml (merge $own .Values.settings) }}
 {{- end }}
 
 {{- define "pod-exporter.ownRules" -}}
