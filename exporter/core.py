@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Mapping
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import TypeVar
@@ -26,7 +27,7 @@ from exporter.lifecycle.observations import (
     StartupFinished,
 )
 from exporter.lifecycle.records import Record
-from exporter.lifecycle.saved import EVERYWHERE, Known, Records, Sharing, watched
+from exporter.lifecycle.saved import EVERYWHERE, Known, Records, Sharing, watched, worth_saving
 from exporter.lifecycle.tracker import Tracker
 from exporter.logs import OnceAMinute, described
 from exporter.metrics.catalogue import FAMILY_NAMES, ROWS
@@ -158,12 +159,13 @@ class Core:
         """What a restart needs, all of the moment of the first part."""
         with self._ledger.exposed.moment() as moment:
             known, records = self.tracker.saved()
-            accounts = self._ledger.saved(now - self._stepped, moment)
             yield known
-            for i in range(0, len(accounts), ACCOUNTS):
-                yield Accounts(tuple([saved() for saved in accounts[i : i + ACCOUNTS]]))
-            for i in range(0, len(records), RECORDS):
-                yield Records(tuple(records[i : i + RECORDS]))
+            accounts = self._ledger.saved(now - self._stepped, moment)
+            while some := tuple(islice(accounts, ACCOUNTS)):
+                yield Accounts(some)
+            kept = filter(worth_saving, records)
+            while many := tuple(islice(kept, RECORDS)):
+                yield Records(many)
 
     def restore(self, parts: Iterable[Part], made: float, now: float, namespaces: tuple[str, ...] = ()) -> None:
         """Go on from what `saved` gave at Unix time `made`, in a core that knows nothing yet.

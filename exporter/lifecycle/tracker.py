@@ -21,11 +21,13 @@ from exporter.lifecycle.observations import CREATED, Observation, PhaseChanged, 
 from exporter.lifecycle.owners import identify, workload_of
 from exporter.lifecycle.phases import SLACK
 from exporter.lifecycle.records import Record
-from exporter.lifecycle.saved import Known, narrowed, watched, worth_saving
+from exporter.lifecycle.saved import Known, narrowed, watched
 from exporter.objects import Anything, Event, Job, Listed, Owner, Pod, ReplicaSet
 
 FLIPPED = 60.0
 """Seconds for which it is remembered that a node's containers lost readiness together; nodes come and go."""
+MOST_NODES = 5000
+"""Kubelets that have been read, beyond which those without pods are forgotten."""
 MOST_WORKLOADS = 20_000
 """Workloads whose templates are remembered; a rollout of one that was forgotten is taken for its first."""
 
@@ -91,8 +93,7 @@ class Tracker:
         return self._records.values()
 
     def saved(self) -> tuple[Known, list[Record]]:
-        """What a restart needs, all of this moment."""
-        self._kubelets &= {record.node for record in self._records.values()}
+        """What a restart needs, all of this moment; not every record is worth saving."""
         known = Known(
             dict(self._baseline),
             tuple(self._events_listed),
@@ -102,7 +103,7 @@ class Tracker:
             self._pod_labels,
             self._normal_events,
         )
-        return known, [record for record in self._records.values() if worth_saving(record)]
+        return known, [*self._records.values()]
 
     def restore(self, known: Known, made: float, now: float, namespaces: tuple[str, ...]) -> None:
         """Go on from what a checkpoint of Unix time `made` knew, as from a clock that was stepped: nobody waited then.
@@ -227,6 +228,8 @@ class Tracker:
     def kubelet_read(self, node: str, *, first: bool) -> bool:
         """Note that a node's kubelet has been read; whether it really is the `first` time: a restart is none."""
         known = node in self._kubelets
+        if not known and len(self._kubelets) >= MOST_NODES:
+            self._kubelets &= {record.node for record in self._records.values()}
         self._kubelets.add(node)
         return first and not known
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 from typing import Any, cast
 
@@ -17,7 +16,8 @@ from exporter.lifecycle.observations import (
     Workload,
 )
 from exporter.lifecycle.records import Record
-from exporter.metrics.accounts import Account, Book, Feed, Key, feeds_of
+from exporter.metrics.accounts import Account, Feed, Key, feeds_of
+from exporter.metrics.books import Book
 from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS, PODS, born_early
 from exporter.metrics.exposed import Exposed, Moment
 from exporter.metrics.families import SCOPES, Family, Fed, GaugeFamily, Level, Scope
@@ -167,13 +167,14 @@ class Ledger:
         for book in self._books:
             book.expire(now)
 
-    def saved(self, now: float, moment: Moment) -> list[Callable[[], SavedAccount]]:
-        """All accounts of this moment, each to be saved in its own time."""
-        return [
-            partial(saved, scope, account, booked, moment)
-            for scope, book in self._by_scope()
-            for account, booked in book.booked(now)
-        ]
+    def saved(self, now: float, moment: Moment) -> Iterator[SavedAccount]:
+        """All accounts, one by one, each with what it owed at that moment.
+
+        Those that are opened or closed meanwhile owe nothing that would not be told again.
+        """
+        for scope, book in self._by_scope():
+            for account, booked in book.booked(now):
+                yield saved(scope, account, booked, moment)
 
     def restore(self, accounts: Iterable[SavedAccount], now: float) -> Counter[str]:
         """Open saved accounts in a ledger that has none; gives how many series there are, owe something, are lost.

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.lifecycle import tracker
 from exporter.lifecycle.observations import Observation, PodRef, ProbeFailed, RolledOut, Workload, kinds
 from exporter.lifecycle.owners import Unresolved
 from exporter.lifecycle.records import Record, Undecided
-from exporter.lifecycle.saved import EVERYWHERE, Known, Records, Sharing, narrowed
+from exporter.lifecycle.saved import EVERYWHERE, Known, Records, Sharing, narrowed, worth_saving
 from exporter.objects import Event, Pod
 from tests.lifecycle.builders import (
     BOTH_PROBES,
@@ -39,7 +40,7 @@ def restarted(
 ) -> Witness:
     """Another tracker that goes on from what this one has saved, through the bytes of it."""
     known, records = before.tracker.saved()
-    parts = msgspec.msgpack.encode([known, Records(tuple(records))])
+    parts = msgspec.msgpack.encode([known, Records(tuple(filter(worth_saving, records)))])
     first, second = msgspec.msgpack.decode(parts, type=tuple[Known, Records])
     after = Witness(baseline=False, wait=before.wait, normal_events=normal_events)
     after.tracker.restore(first, T0 + made, T0 + now, namespaces)
@@ -284,11 +285,12 @@ class TestKubelets:
         after = restarted(before)
         assert after.tracker.kubelet_read("node-1", first=True)
 
-    def test_kubelets_without_pods_are_forgotten(self) -> None:
+    def test_of_too_many_kubelets_those_without_pods_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tracker, "MOST_NODES", 2)
         before = seen_running()
-        for node in ("node-1", "node-2"):
+        for node in ("node-1", "node-2", "node-3"):
             before.tracker.kubelet_read(node, first=True)
-        assert before.tracker.saved()[0].kubelets == ("node-1",)
+        assert set(before.tracker.saved()[0].kubelets) == {"node-1", "node-3"}
 
 
 def test_restored_records_share_what_they_have_in_common() -> None:

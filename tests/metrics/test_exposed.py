@@ -44,8 +44,8 @@ def saved(ledger: Ledger, now: float, meanwhile: Iterable[Observation] = ()) -> 
     later = [*meanwhile]
     with ledger.exposed.moment() as moment:
         parts = []
-        for save in ledger.saved(now, moment):
-            parts.append(save())
+        for account in ledger.saved(now, moment):
+            parts.append(account)
             for observation in later:
                 ledger.add(observation, now)
             later.clear()
