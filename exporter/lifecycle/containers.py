@@ -282,7 +282,8 @@ class _Step:
             ending = c.ending if c.ending and c.ending.instance == instance else None
             c, at = self._restart(c, ending, c.held if instance == self._held_at else ""), instance + 1
         self._untraced(c, counted - at)
-        return replace(c, counted=counted, ahead=c.id != "", alive=False, started=False)
+        held = "" if counted > self._held_at else c.held
+        return replace(c, counted=counted, ahead=c.id != "", alive=False, started=False, held=held)
 
     def newest(self, c: Container) -> Container:
         """The containerID of the instance that the status shows; restartCount may rise before it changes."""

@@ -703,3 +703,16 @@ def test_a_hook_that_failed_may_show_after_the_end() -> None:
     watched = Watched(runs(0, "a"), status(0, "a", ended(137, cid="a")))
     watched.see(hook_failed(0, "a"))
     assert watched.see(runs(1, "b", ended(137, cid="a"))) == ["restarted PostStartHook"]
+
+
+def test_a_synthetic_end_explains_its_own_restart_and_no_later_one() -> None:
+    """R2: its restart was counted although no update showed the id of the instance that followed."""
+    watched = Watched(runs(0, "c0"))
+    assert watched.see(status(1, "", waiting(), unknown())) == [f"terminated {UNKNOWN}"]
+    later = ended(0, cid="c1", started=20, finished=30)
+    assert watched.see(status(2, "", running(40), later), gap=True) == [
+        f"restarted {UNKNOWN}",
+        "terminated Completed 0",
+        "restarted Completed",
+    ]
+    assert watched.see(runs(2, "c2", later)) == []
