@@ -50,7 +50,7 @@ class Client:
 
     async def ask(self, text: bytes) -> bytes:
         self.writer.write(text)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.reader.readexactly(len(text))
 
     async def hears_nothing(self) -> bool:
