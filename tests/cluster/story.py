@@ -28,8 +28,10 @@ from tests.cluster.truth import Instance, Recorder, Starts, Truth, restart_count
 
 SCRAPE, BIRTH_HOLD = 5, 12
 """Seconds: how often the installed exporter is scraped, and how long its new series stay at 0."""
-QUIET = {"10s": 13, "5m": 303}[configs.BACK_OFF]
-"""Seconds without any start after which nothing more is to come: a little more than the longest back-off."""
+QUIET = 13
+"""Seconds without any start after which nothing more is to come, unless a container is still being held back."""
+LONGEST_WAIT = {"10s": 90, "5m": 420}[configs.BACK_OFF]
+"""Seconds until everything that was held back has run again."""
 PODS = f"/api/v1/namespaces/{scenarios.NAMESPACE}/pods"
 NOTHING = Scrape("", ())
 Probes: TypeAlias = Counter[tuple[str, str, str]]
@@ -80,6 +82,16 @@ def failed_probes(text: str) -> Probes:
                 at = sample.labels["pod_uid"], sample.labels["container"], sample.labels["probe_type"].lower()
                 counts[at] += int(sample.value)
     return counts
+
+
+def held_back(pod: Object) -> bool:
+    """Whether one of the pod's containers is still to be started again."""
+    if pod["status"]["phase"] in ("Succeeded", "Failed") or "deletionTimestamp" in pod["metadata"]:
+        return False
+    inits, mains = (pod["status"].get(name, ()) for name in ("initContainerStatuses", "containerStatuses"))
+    waits = {status["state"].get("waiting", {}).get("reason") for status in (*inits, *mains)}
+    ended = any("terminated" in status["state"] for status in mains) and pod["spec"]["restartPolicy"] == "Always"
+    return ended or "CrashLoopBackOff" in waits
 
 
 class Story:
@@ -197,12 +209,12 @@ class Story:
         self.api.patch(self._deployment(scenarios.NEVER_RUNS), {"spec": {"replicas": 0}})
         cron_job = f"/apis/batch/v1/namespaces/{scenarios.NAMESPACE}/cronjobs/tick"
         self.api.patch(cron_job, {"spec": {"suspend": True}})
-        wait_until(self._is_quiet, f"no container has started for {QUIET} s", 50 + 3 * QUIET)
+        wait_until(self._is_quiet, f"no container has started for {QUIET} s", LONGEST_WAIT)
 
     def _is_quiet(self) -> bool:
         lines = self._lines("starts")
         time.sleep(QUIET)
-        return lines == self._lines("starts")
+        return lines == self._lines("starts") and not any(map(held_back, self.api.pods(scenarios.NAMESPACE)))
 
     def _look(self) -> None:
         outcome = self.outcome

@@ -29,9 +29,9 @@ LAST = {
 }
 
 
-EATS = "dd if=/dev/zero of=/memory/x bs=1M count=1500; " + SLEEP
-LEFT = 750 << 20
-"""Bytes that the greedy pod may eat before the kubelet evicts it."""
+EATS = "dd if=/dev/zero of=/memory/x bs=1M count=3000; " + SLEEP
+LEFT = 1 << 30
+"""Bytes that the greedy pod may eat before the kubelet evicts it; other processes of the machine come and go."""
 
 
 def create(node: Node, name: str, script: str = SLEEP, **more: Any) -> None:
