@@ -283,6 +283,15 @@ class TestTime:
         core.elapse(NOW + 900 + step)
         assert series(core, "pod_workload_pods") == {}
 
+    @pytest.mark.parametrize("step", [-3600, 3600])
+    def test_a_step_of_the_clock_makes_no_pod_wait_longer_or_shorter_for_its_owner(self, step: int) -> None:
+        core = begun(applied(owned()))
+        core.stepped(step)
+        core.elapse(NOW + 1.9 + step)
+        assert series(core, "pod_info", NOW + step) == {}
+        core.elapse(NOW + 2 + step)
+        assert series(core, "pod_info", NOW + step) != {}
+
     def test_a_pod_that_went_in_a_state_that_cannot_be_read_is_gone(self) -> None:
         core = begun(applied(pod()))
         core.apply(Unreadable(Pod, "uid-web-1"), NOW)
