@@ -86,8 +86,7 @@ class Followed:
         try:
             wait_until(lambda: self.counts() == truth, "the counts are the truth", seconds)
         except AssertionError:
-            assert self.counts() == truth
-            raise
+            raise AssertionError(f"told {self.counts()}, true {truth}") from None
 
     def has_sums(self, seconds: float = 60) -> None:
         """Wait until all is counted, though a list has told of it: causes may be Unobserved, none may be invented."""
@@ -96,8 +95,7 @@ class Followed:
         try:
             wait_until(lambda: _sums(self.counts()) == sums, "the sums are the truth", seconds)
         except AssertionError:
-            assert _sums(self.counts()) == sums
-            raise
+            raise AssertionError(f"told {_sums(self.counts())}, true {sums}") from None
         counts = self.counts()
         unobserved = Counter({key: n for key, n in counts.restarts.items() if key[1] == "Unobserved"})
         assert counts.restarts - unobserved <= truth.restarts
