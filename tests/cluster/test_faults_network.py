@@ -106,8 +106,9 @@ def test_an_api_server_that_refuses_connections_is_asked_again(followed: Followe
 
 
 def test_a_slow_network_makes_counts_late_but_not_wrong(followed: Followed, scene: Scene) -> None:
+    """Well below the second in which, by the small limits, a quiet watch of Events renews its version."""
     with followed.fleet.living(NAMES):
-        scene.proxy.behave("pass", 0.4)
+        scene.proxy.behave("pass", 0.15)
         time.sleep(6)
         scene.proxy.behave("pass")
     followed.without_loss()
