@@ -89,7 +89,7 @@ class Core:
         self._own = registry(self.vitals)
         self._now = 0.0
         self._stepped = 0.0
-        """Seconds by which the clock has been stepped: the ledger, which knows no times but its own, goes without."""
+        """Seconds by which the clock has been stepped."""
         self._missing: deque[str] = deque()
         """Keys of pods whose deletion a list has revealed and that is still to be told."""
         self._log = OnceAMinute(structlog.stdlib.get_logger(__name__))
@@ -135,7 +135,7 @@ class Core:
             self._guard(lambda key: self.tracker.elapsed(key, now), key)
             if monotonic() >= until:
                 return True
-        self._ledger.expire(now - self._stepped)
+        self._ledger.expire(self._booked(now))
         return False
 
     def stepped(self, by: float) -> None:
@@ -148,8 +148,12 @@ class Core:
         self, now: float, *, openmetrics: bool, names: frozenset[str] = frozenset()
     ) -> Generator[bytes, None, int | None]:
         """Blocks of the answer to a scrape; see `metrics.exposition`."""
-        booked = now - self._stepped
+        booked = self._booked(now)
         return exposition(self._rows, self._ledger, self._own, booked, openmetrics=openmetrics, names=names)
+
+    def _booked(self, now: float) -> float:
+        """The ledger's time: it knows no times but its own, and so goes without the steps of the clock."""
+        return now - self._stepped
 
     def scraped(self, mark: int) -> None:
         """The answer that returned `mark` was taken to its end."""
@@ -160,7 +164,7 @@ class Core:
         with self._ledger.exposed.moment() as moment:
             known, records = self.tracker.saved()
             yield known
-            accounts = self._ledger.saved(now - self._stepped, moment)
+            accounts = self._ledger.saved(self._booked(now), moment)
             while some := tuple(islice(accounts, ACCOUNTS)):
                 yield Accounts(some)
             kept = filter(worth_saving, records)
@@ -245,7 +249,7 @@ class Core:
         if not decided:
             return
         self.vitals.core.probe_fills += _filled(before, after, seen) if self.vitals.kubelet.enabled else 0
-        booked = self._now - self._stepped
+        booked = self._booked(self._now)
         self._ledger.track(before, after, booked)
         if row is not None:
             self._rows.put(after, row)

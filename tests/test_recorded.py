@@ -17,6 +17,7 @@ from exporter.core import Core
 from exporter.lifecycle.observations import ContainerRestarted, Observation, ProbeFailed
 from exporter.lifecycle.times import newest
 from exporter.objects import Added, Applied, Bookmark, Change, Deleted, Error, Event, Listed, Modified, Pod, Removed
+from tests.replay import replay
 
 RECORDED = Path(__file__).parent / "recorded"
 BEGAN = 1795381600.0
@@ -67,11 +68,7 @@ Replayed: TypeAlias = tuple[Core, list[Observation], float]
 def replayed() -> Replayed:
     seen: list[Observation] = []
     core = Core(birth_hold=0, listener=seen.append)
-    now = BEGAN
-    for change, at in recorded_changes():
-        now = at
-        core.elapse(now)
-        core.apply(change, now)
+    now = replay(core, recorded_changes())
     core.elapse(now + 3)
     return core, seen, now
 
@@ -178,11 +175,7 @@ def with_events(request: pytest.FixtureRequest) -> Replayed:
     seen: list[Observation] = []
     core = Core(birth_hold=0, attribution_wait=3, listener=seen.append)
     events = [(change, at + late) for change, at in recorded_events()]
-    now = BEGAN - 2
-    for change, at in sorted([*recorded_changes(), *events], key=lambda pair: pair[1]):
-        now = at
-        core.elapse(now)
-        core.apply(change, now)
+    now = replay(core, sorted([*recorded_changes(), *events], key=lambda pair: pair[1]))
     core.elapse(now + 5)
     return core, seen, now + 5
 

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import msgspec
 import pytest
@@ -24,9 +24,10 @@ from exporter.lifecycle.observations import (
     RestartedInPlace,
 )
 from exporter.objects import Applied, Change, Deleted, Event, Listed, Pod
+from tests.lifecycle.builders import of
+from tests.replay import replay
 
 TROUBLES = Path(__file__).parent / "recorded" / "troubles"
-Kind = TypeVar("Kind", bound=Observation)
 Told: TypeAlias = list[Observation]
 CAUSES = {
     ("guarded", "proxy"): "LivenessProbe",  # a sidecar
@@ -39,7 +40,7 @@ CAUSES = {
 }
 
 
-def tape(of: type[Pod | Event], name: str) -> Iterator[tuple[float, Change]]:
+def tape(of: type[Pod | Event], name: str) -> Iterator[tuple[Change, float]]:
     """Changes as the reflector would deliver them, with the time of their receipt."""
     listed: set[str] = set()
     with gzip.open(TROUBLES / f"{name}.watch.jsonl.gz") as lines:
@@ -47,14 +48,14 @@ def tape(of: type[Pod | Event], name: str) -> Iterator[tuple[float, Change]]:
             event: dict[str, Any] = json.loads(line)
             if event["type"] == "END":
                 namespace = event["object"]["metadata"]["namespace"]
-                yield event["at"], Listed(of, namespace, frozenset(listed), event["at"])
+                yield Listed(of, namespace, frozenset(listed), event["at"]), event["at"]
                 listed.clear()
                 continue
             thing = msgspec.convert(event["object"], of, strict=False)
             if event["type"] == "LISTED":
                 listed.add(thing.metadata.uid)
             change = Deleted(thing) if event["type"] == "DELETED" else Applied(thing, listed=event["type"] == "LISTED")
-            yield event["at"], change
+            yield change, event["at"]
 
 
 @pytest.fixture(scope="module", params=[-2, 0, 2], ids=["events-first", "together", "pods-first"])
@@ -63,17 +64,11 @@ def told(request: pytest.FixtureRequest) -> Told:
     late: int = request.param
     seen: Told = []
     core = Core(birth_hold=0, attribution_wait=3, listener=seen.append)
-    events = ((at + late, change) for at, change in tape(Event, "events"))
-    for at, change in heapq.merge(tape(Pod, "pods"), events, key=lambda pair: pair[0]):
-        core.elapse(at)
-        core.apply(change, at)
-    core.elapse(at + 5)
+    events = ((change, at + late) for change, at in tape(Event, "events"))
+    now = replay(core, heapq.merge(tape(Pod, "pods"), events, key=lambda pair: pair[1]))
+    core.elapse(now + 5)
     assert core.vitals.core.faults == Counter()
     return seen
-
-
-def of(told: Told, kind: type[Kind]) -> list[Kind]:
-    return [one for one in told if isinstance(one, kind)]
 
 
 def workload(one: Observation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from exporter.settings.reference import SETTINGS, Setting
@@ -27,6 +28,8 @@ PULL_SECRETS: Schema = {
     "type": "array",
     "items": {"type": "object", "required": ["name"], "properties": {"name": TEXT}, "additionalProperties": False},
 }
+OPTIONAL: Mapping[str, Schema] = {"enabled": SWITCH, "namespace": TEXT, "labels": WORDS, "annotations": WORDS}
+"""Of what is made for others if one wants it, and where they look for it."""
 NOT_OFFERED = ("config", "web.listen_address", "kube.kubeconfig", "kube.context", "state.checkpoint_file")
 """Settings that the chart decides itself."""
 
@@ -103,30 +106,21 @@ def schema() -> Schema:
             ),
         ),
         serviceMonitor=group(
-            enabled=SWITCH,
-            namespace=TEXT,
-            labels=WORDS,
-            annotations=WORDS,
+            **OPTIONAL,
             scrapeTimeout={"type": "string", "pattern": "^(|[1-9][0-9]*(ms|s|m))$"},
             relabelings=OBJECTS,
             metricRelabelings=OBJECTS,
             limits=OBJECT,
         ),
         prometheusRule=group(
-            enabled=SWITCH,
-            namespace=TEXT,
-            labels=WORDS,
-            annotations=WORDS,
+            **OPTIONAL,
             ruleLabels=WORDS,
             runbookUrl=TEXT,
             grafanaUrl=TEXT,
             alerts=group(**{alert.name: _alert(alert) for alert in ALERTS}),
         ),
         dashboards=group(
-            enabled=SWITCH,
-            namespace=TEXT,
-            labels=WORDS,
-            annotations=WORDS,
+            **OPTIONAL,
             folder=TEXT,
             grafanaOperator=group(
                 enabled=SWITCH,

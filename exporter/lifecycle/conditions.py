@@ -10,7 +10,8 @@ from exporter.lifecycle.observations import ConditionChanged, Observation, PodRe
 from exporter.objects import Pod
 
 TRACKED = frozenset(("Ready", "DisruptionTarget", "PodResizePending", "PodResizeInProgress", "AllContainersRestarting"))
-ENDED = frozenset(("PodCompleted", "PodFailed"))
+FAILED = "PodFailed"
+ENDED = frozenset(("PodCompleted", FAILED))
 """Reasons of Ready=False that only say that the pod has ended; they are written before the phase."""
 
 Known: TypeAlias = tuple[tuple[str, str], ...]

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from exporter.lifecycle import containers, course, kills, loops
 from exporter.lifecycle.bounded import bounded
+from exporter.lifecycle.conditions import FAILED
 from exporter.lifecycle.containers import Look
 from exporter.lifecycle.observations import (
     CREATED,
@@ -39,7 +40,6 @@ NEIGHBOURS = 5.0
 """Seconds within which other containers of a node losing readiness too make it the node's doing (R7)."""
 LINGER = 300.0
 """Seconds for which a pod that is gone is remembered: what comes late must not make it new again."""
-FAILED = "PodFailed"
 STOPPED_BY = frozenset(("DeadlineExceeded", "Evicted", "Preempting", "Terminated"))
 """status.reason of pods that the kubelet stops by itself (R6)."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from exporter.errors import SettingsError
 from exporter.lifecycle.observations import (
@@ -24,6 +24,7 @@ from exporter.metrics.families import SCOPES, Family, Fed, GaugeFamily, Level, S
 from exporter.metrics.gauges import Presence, WorkloadAccount, counts_alike, presence_of
 from exporter.metrics.saved import SavedAccount, placed, saved
 
+A = TypeVar("A", bound=Account)
 WORKLOADS_PER_NAMESPACE = 500
 MOST_NODES = 5000
 MOST_REGISTRIES = 50
@@ -61,45 +62,29 @@ class Ledger:
         *,
         restarts: bool = False,
     ) -> None:
-        self.exposed = exposed = Exposed(on=restarts)
-        fed = {scope: _fed(scope, levels or {}, dropped) for scope in SCOPES}
+        self.exposed = Exposed(on=restarts)
         self.gauges: tuple[GaugeFamily, ...] = tuple(f for f in GAUGES if f.name not in dropped)
-        self._workloads: Book[WorkloadAccount] = Book(
+
+        def opened(
+            make: Callable[[Key, str, tuple[Feed, ...]], A],
+            scope: Scope,
+            retention: float = retention,
+            limit: float = inf,
+            within: int = 0,
+        ) -> Book[A]:
+            feeds = feeds_of(_fed(scope, levels or {}, dropped))
+            bounds = {"hold": birth_hold, "retention": retention, "limit": limit}
+            return Book(make, SCOPES[scope], feeds, exposed=self.exposed, within=within, **bounds)
+
+        self._workloads = opened(
             lambda name, head, feeds: WorkloadAccount(name, head, feeds, self.gauges),
-            SCOPES["workload"],
-            feeds_of(fed["workload"]),
-            hold=birth_hold,
-            retention=retention,
-            exposed=exposed,
+            "workload",
             limit=WORKLOADS_PER_NAMESPACE,
             within=1,
         )
-        self._namespaces: Book[Account] = Book(
-            Account,
-            SCOPES["namespace"],
-            feeds_of(fed["namespace"]),
-            hold=birth_hold,
-            retention=retention,
-            exposed=exposed,
-        )
-        self._nodes: Book[Account] = Book(
-            Account,
-            SCOPES["node"],
-            feeds_of(fed["node"]),
-            hold=birth_hold,
-            retention=retention,
-            exposed=exposed,
-            limit=MOST_NODES,
-        )
-        self._registries: Book[Account] = Book(
-            Account,
-            SCOPES["registry"],
-            feeds_of(fed["registry"]),
-            hold=birth_hold,
-            retention=inf,
-            exposed=exposed,
-            limit=MOST_REGISTRIES,
-        )
+        self._namespaces = opened(Account, "namespace")
+        self._nodes = opened(Account, "node", limit=MOST_NODES)
+        self._registries = opened(Account, "registry", retention=inf, limit=MOST_REGISTRIES)
         self._books = (self._workloads, self._namespaces, self._nodes, self._registries)
         self._feeds = [_by_kind(book.feeds) for book in self._books]
         self._early = {feed.family.name: feed for feed in self._workloads.feeds}

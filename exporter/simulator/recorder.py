@@ -38,7 +38,7 @@ class Subject:
 
 
 @dataclass(slots=True, eq=False)
-class _Known:
+class Known:
     """One Event in the recorder's cache."""
 
     name: str
@@ -61,7 +61,7 @@ class Recorder:
         self._store = store
         self._clock = clock
         self._source = {"component": component, **({"host": host} if host else {})}
-        self._known: dict[tuple[Subject, str, str, str], _Known] = {}
+        self._known: dict[tuple[Subject, str, str, str], Known] = {}
         self._alike: dict[tuple[str, str, str], _Alike] = {}
         self._tokens: dict[str, tuple[float, float]] = {}
         self._made = 0
@@ -105,13 +105,13 @@ class Recorder:
         self._tokens[subject.uid] = (tokens - passes, self._clock.now)
         return passes
 
-    def _new(self, subject: Subject) -> _Known:
+    def _new(self, subject: Subject) -> Known:
         """Names end in the nanoseconds of the first occurrence; virtual time may stand still, hence the number."""
         self._made += 1
         nanoseconds = int(self._clock.now * 1e9) + self._made
-        return _Known(f"{subject.pod}.{nanoseconds:x}", self._clock.now)
+        return Known(f"{subject.pod}.{nanoseconds:x}", self._clock.now)
 
-    def _write(self, known: _Known, subject: Subject, kind: str, reason: str, message: str) -> None:
+    def _write(self, known: Known, subject: Subject, kind: str, reason: str, message: str) -> None:
         """Create or patch; one that has expired is created anew, under its old name and with its whole count."""
         event = self._json(known, subject, kind, reason, message)
         self._store.put(EVENTS, event)
@@ -119,11 +119,11 @@ class Recorder:
             known.expiry.cancelled = True
         known.expiry = self._clock.after(TTL, partial(self._expire, known, event))
 
-    def _expire(self, known: _Known, event: Json) -> None:
+    def _expire(self, known: Known, event: Json) -> None:
         known.expiry = None
         self._store.remove(EVENTS, event)
 
-    def _json(self, known: _Known, subject: Subject, kind: str, reason: str, message: str) -> Json:
+    def _json(self, known: Known, subject: Subject, kind: str, reason: str, message: str) -> Json:
         involved: Json = {"kind": "Pod", "namespace": subject.namespace, "name": subject.pod, "uid": subject.uid}
         involved["apiVersion"] = "v1"
         if subject.field:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from exporter.simulator.clock import Clock, Timer, rfc3339
-from exporter.simulator.recorder import TTL, Subject
+from exporter.simulator.clock import Clock, rfc3339
+from exporter.simulator.recorder import TTL, Known, Subject
 from exporter.simulator.resources import EVENTS, Json
 from exporter.simulator.store import Store
 
@@ -21,15 +21,10 @@ REFRESH = 1800.0
 
 
 @dataclass(slots=True, eq=False)
-class _Known:
-    """One Event in the recorder's cache."""
+class _Known(Known):
+    """A series, which also knows when it was written last."""
 
-    name: str
-    began: float
-    count: int = 0
-    written: int = 0
     at: float = 0.0
-    expiry: Timer | None = None
 
 
 class SeriesRecorder:

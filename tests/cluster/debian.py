@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -44,8 +45,7 @@ def _fetch(folder: Path) -> None:
         raise BuildError(f"the prometheus of {SUITE} is {version}, not a 3.x")
     prometheus3().parent.mkdir(parents=True, exist_ok=True)
     unfinished = prometheus3().with_suffix(".unfinished")
-    unfinished.write_bytes(program.read_bytes())
-    unfinished.chmod(0o755)
+    shutil.copy(program, unfinished)
     unfinished.rename(prometheus3())
 
 

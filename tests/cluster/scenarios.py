@@ -18,6 +18,7 @@ NAMESPACE = "story"
 SLEEP = "exec sleep 100000"
 LOG_START = 'echo "$POD_UID $POD_NAME {} $(date +%s)" >> /truth/starts; '
 CALM_DOWN = "[ ! -e /truth/calm ] || exec sleep 100000; "
+TRUTH = {"name": "truth", "mountPath": "/truth"}
 NEVER_RUNS = "badcmd"
 """The workload of which no instance can log its start."""
 GIZMO = "example.com/gizmo"
@@ -35,7 +36,7 @@ def container(name: str, script: str, *, calm: str = CALM_DOWN, **more: Any) -> 
         "imagePullPolicy": "Never",
         "command": ["sh", "-c", LOG_START.format(name) + calm + script],
         "env": [{"name": key, "valueFrom": {"fieldRef": {"fieldPath": path}}} for key, path in fields.items()],
-        "volumeMounts": [{"name": "truth", "mountPath": "/truth"}],
+        "volumeMounts": [TRUTH],
         **more,
     }
 
@@ -78,6 +79,18 @@ def job(name: str, pod_spec: Object, *, policy: str = "Never", **more: Any) -> O
     template = {"metadata": {"labels": labels("Job", name)}, "spec": {**pod_spec, "restartPolicy": policy}}
     meta = {"name": name, "namespace": NAMESPACE}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": {"template": template, **more}}
+
+
+def server(name: str, period: int, **more: Any) -> Object:
+    """Serves a page, at which its readiness probe looks every so many seconds."""
+    serve = "mkdir /tmp/w; echo ok > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"
+    probe = {"httpGet": {"path": "/index.html", "port": 80}, "periodSeconds": period}
+    return container(name, serve, readinessProbe=probe, **more)
+
+
+def with_volume(name: str, source: Object) -> tuple[list[Object], list[Object]]:
+    """Mounts and volumes of a pod that has an emptyDir of this kind at /NAME, beside the truth."""
+    return [TRUTH, {"name": name, "mountPath": f"/{name}"}], [{"name": name, "emptyDir": source}]
 
 
 def exists(path: str, **more: Any) -> Object:
@@ -218,9 +231,7 @@ def retry() -> Object:
 
 def web() -> Object:
     """One rollout; every pod gets Ready."""
-    serve = "mkdir /tmp/w; echo ok > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"
-    probe = {"httpGet": {"path": "/index.html", "port": 80}, "periodSeconds": 1}
-    return deployment("web", spec(container("main", serve, calm="", readinessProbe=probe)), replicas=2)
+    return deployment("web", spec(server("main", period=1, calm="")), replicas=2)
 
 
 def flapper() -> Object:
@@ -247,9 +258,8 @@ def evicted() -> Object:
 
 def hoarder() -> Object:
     """One disruption{LocalStorageLimit}."""
-    mounts = [{"name": "truth", "mountPath": "/truth"}, {"name": "data", "mountPath": "/data"}]
+    mounts, volumes = with_volume("data", {"sizeLimit": "4Mi"})
     fill = "dd if=/dev/zero of=/data/x bs=1M count=16; " + SLEEP
-    volumes = [{"name": "data", "emptyDir": {"sizeLimit": "4Mi"}}]
     return pod("hoarder", spec(container("main", fill, volumeMounts=mounts), volumes=volumes))
 
 
@@ -309,18 +319,15 @@ def no_secret() -> Object:
 
 def nginx_pod() -> Object:
     """A bare pod with one container: nothing will make it again."""
-    serve = "mkdir /tmp/w; echo ok > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"
-    probe = {"httpGet": {"path": "/index.html", "port": 80}, "periodSeconds": 2}
-    return pod("nginx-pod", spec(container("nginx", serve, readinessProbe=probe)))
+    return pod("nginx-pod", spec(server("nginx", period=2)))
 
 
 def llm_with_monitoring() -> Object:
     """Four seconds of init: a download of a model; then a server whose log the other container reads."""
-    mounts = [{"name": "truth", "mountPath": "/truth"}, {"name": "logs", "mountPath": "/logs"}]
+    mounts, volumes = with_volume("logs", {})
     server = container("llm-server", "while :; do date >> /logs/x; sleep 1; done", volumeMounts=mounts)
     shipper = container("log-shipper", "exec tail -F /logs/x", volumeMounts=mounts)
     download = container("model-download", "sleep 4", calm="")
-    volumes = [{"name": "logs", "emptyDir": {}}]
     return pod("llm-with-monitoring", spec(server, shipper, init=(download,), volumes=volumes))
 
 

@@ -13,7 +13,7 @@ from tests.cluster import configs
 from tests.cluster.api import wait_until
 from tests.cluster.exporter_process import Exporter
 from tests.cluster.node import Node
-from tests.cluster.scenarios import SLEEP, container, placed, pod, spec
+from tests.cluster.scenarios import SLEEP, container, placed, pod, spec, with_volume
 from tests.cluster.scrape import Scrape
 from tests.cluster.truth import Recorder
 
@@ -36,8 +36,7 @@ LEFT = 1 << 30
 
 def create(node: Node, name: str, script: str = SLEEP, **more: Any) -> None:
     """A pod with a volume in memory."""
-    mounts = [{"name": "truth", "mountPath": "/truth"}, {"name": "memory", "mountPath": "/memory"}]
-    volumes = [{"name": "memory", "emptyDir": {"medium": "Memory"}}]
+    mounts, volumes = with_volume("memory", {"medium": "Memory"})
     whole = spec(container("main", script, volumeMounts=mounts), volumes=volumes, **more)
     [created] = placed([pod(name, whole, namespace=NAMESPACE)], node.truth)
     node.api.create(created)

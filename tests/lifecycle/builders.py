@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from math import inf
+from typing import TypeVar
 
 from exporter.lifecycle import containers
 from exporter.lifecycle.containers import Look
@@ -45,6 +46,7 @@ from exporter.objects import (
     Waiting,
 )
 
+Kind = TypeVar("Kind", bound=Observation)
 T0 = 1_800_000_000.0
 UNKNOWN = "ContainerStatusUnknown"
 ALL = "RestartingAllContainers"
@@ -111,6 +113,10 @@ def backs_off(n: int, last: ContainerState) -> ContainerStatus:
     """CrashLoopBackOff: the status keeps the number and containerID of the instance that has ended."""
     assert last.terminated is not None
     return status(n, last.terminated.container_id, waiting("CrashLoopBackOff"), last)
+
+
+def of(seen: Iterable[Observation], kind: type[Kind]) -> list[Kind]:
+    return [o for o in seen if isinstance(o, kind)]
 
 
 def words(seen: Iterable[Observation]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import permutations
-from typing import TypeVar
 
 import pytest
 from msgspec.structs import replace
@@ -28,20 +27,16 @@ from tests.lifecycle.builders import (
     backs_off,
     ended,
     event,
+    of,
     pod,
     runs,
     status,
     words,
 )
 
-Kind = TypeVar("Kind", bound=Observation)
 LIVE = "Container main failed liveness probe, will be restarted"
 START = "Container main failed startup probe, will be restarted"
 SANDBOX = "Pod sandbox changed, it will be killed and re-created."
-
-
-def of(seen: list[Observation], kind: type[Kind]) -> list[Kind]:
-    return [o for o in seen if isinstance(o, kind)]
 
 
 def counts(seen: list[Observation]) -> list[int]:
