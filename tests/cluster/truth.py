@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -20,6 +21,8 @@ class Workload(NamedTuple):
     name: str
 
 
+SPAN = 2
+"""Seconds around a failed start within which the container may have logged it; no other start is so near."""
 Key = tuple[Workload, str]
 """A workload and the name of one of its containers: what a restart counter is about."""
 
@@ -33,13 +36,14 @@ class Instance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """The lines that containers wrote, one a start."""
+    """The lines that containers wrote, one a start, and the starts that failed before a line was written."""
 
     counts: Counter[Instance]
     times: dict[Instance, list[int]]
 
     @classmethod
-    def read(cls, folder: Path) -> Starts:
+    def read(cls, folder: Path, failed: Iterable[tuple[Instance, int]] = ()) -> Starts:
+        """`failed`: instances with the Unix times at which the runtime gave up to start them."""
         counts: Counter[Instance] = Counter()
         times: dict[Instance, list[int]] = {}
         log = folder / "starts"
@@ -48,17 +52,31 @@ class Starts:
             instance = Instance(uid, container)
             counts[instance] += 1
             times.setdefault(instance, []).append(int(time))
+        for instance, at in failed:
+            if all(abs(time - at) > SPAN for time in times.get(instance, ())):
+                counts[instance] += 1
+                times.setdefault(instance, []).append(at)
         return cls(counts, times)
+
+
+def container_statuses(pod: Object) -> Iterator[tuple[Instance, Object]]:
+    for name in ("initContainerStatuses", "containerStatuses"):
+        for status in pod.get("status", {}).get(name, ()):
+            yield Instance(pod["metadata"]["uid"], status["name"]), status
 
 
 def restart_counts(pods: list[Object]) -> dict[Instance, int]:
     """restartCount as the API shows it."""
-    return {
-        Instance(pod["metadata"]["uid"], status["name"]): status["restartCount"]
-        for pod in pods
-        for name in ("initContainerStatuses", "containerStatuses")
-        for status in pod.get("status", {}).get(name, ())
-    }
+    return {instance: status["restartCount"] for pod in pods for instance, status in container_statuses(pod)}
+
+
+def failed_starts(pod: Object) -> Iterator[tuple[Instance, str, int]]:
+    """Instances that the runtime could not start, with the id of their container and the Unix time."""
+    for instance, status in container_statuses(pod):
+        for state in (status["state"], status.get("lastState", {})):
+            end = state.get("terminated", {})
+            if end.get("reason") == "StartError":
+                yield instance, end["containerID"], int(datetime.fromisoformat(end["finishedAt"]).timestamp())
 
 
 def workload_of(pod: Object) -> Workload:
@@ -75,6 +93,8 @@ class Recorder:
         """By uid."""
         self.deleted: set[str] = set()
         self._listed: set[str] = set()
+        self._failed: dict[str, tuple[Instance, int]] = {}
+        """Starts that failed, by the id of their container: a kubelet that ends while it starts one leaves such."""
         self.tape = Tape(api, f"{collections}/pods", folder / "pods.watch.jsonl", self._heard)
         self._events = Tape(api, f"{collections}/events", folder / "events.watch.jsonl")
 
@@ -87,7 +107,7 @@ class Recorder:
         self._events.stop()
 
     def truth(self, folder: Path) -> Truth:
-        return Truth(Starts.read(folder), dict(self.pods), frozenset(self.deleted))
+        return Truth(Starts.read(folder, self._failed.values()), dict(self.pods), frozenset(self.deleted))
 
     def _heard(self, event: Object) -> None:
         if event["type"] == "END":
@@ -96,6 +116,7 @@ class Recorder:
             return
         uid = event["object"]["metadata"]["uid"]
         self.pods[uid] = event["object"]
+        self._failed |= {key: (instance, at) for instance, key, at in failed_starts(event["object"])}
         if event["type"] == "LISTED":
             self._listed.add(uid)
         elif event["type"] == "DELETED":
@@ -137,7 +158,7 @@ class Truth:
         return workload_of(self.pods[instance.pod_uid]), instance.container
 
     def _restarts_of_instances(self) -> dict[Instance, int]:
-        """By the container's own log; by the API where no instance ever ran to write one."""
+        """By the log of starts; by the API where no instance ever ran to write one."""
         logged = {instance: count - 1 for instance, count in self.starts.counts.items()}
         never_run = [pod for pod in self.pods.values() if workload_of(pod).name == NEVER_RUNS]
         return logged | restart_counts(never_run)
