@@ -37,7 +37,7 @@ LEFT = 1 << 30
 def create(node: Node, name: str, script: str = SLEEP, **more: Any) -> None:
     """A pod with a volume in memory."""
     mounts, volumes = with_volume("memory", {"medium": "Memory"})
-    whole = spec(container("main", script, volumeMounts=mounts), volumes=volumes, **more)
+    whole = spec(container("main", script, calm="", volumeMounts=mounts), volumes=volumes, **more)
     [created] = placed([pod(name, whole, namespace=NAMESPACE)], node.truth)
     node.api.create(created)
 
