@@ -62,6 +62,8 @@ def test_a_version_too_old_is_made_good_by_a_list(followed: Followed, scene: Sce
     """410: of each pod's two restarts only the newer one has left a trace; sums are exact all the same."""
     fleet = followed.fleet
     fleet.create("old-0")
+    runs = {"namespace": fleet.namespace, "workload": "old-0", "to": "Running"}
+    wait_until(lambda: followed.exporter.scrape().total("pod_phase_transitions_total", **runs), "old-0 is known to run")
     followed.has_all()
     with unreached(scene):
         for name in NAMES:
