@@ -87,7 +87,7 @@ class Exporter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._unready = "the first complete list of pods has not come yet"
 
-    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Answer:  # noqa: ARG002, FBT001
+    def render(self, openmetrics: bool, names: frozenset[str]) -> Answer:  # noqa: FBT001
         """Give the answer to a scrape, in blocks."""
         return self.core.exposition(self._clock(), openmetrics=openmetrics, names=names)
 

@@ -25,7 +25,7 @@ from exporter.web.negotiation import OPENMETRICS, TEXT, wants_gzip, wants_openme
 
 Answer: TypeAlias = Generator[bytes, None, int | None]
 """The blocks of an answer; returns the mark of the moment that it shows, None if it does not show everything."""
-Render: TypeAlias = Callable[[bool, frozenset[str], float], Answer]
+Render: TypeAlias = Callable[[bool, frozenset[str]], Answer]
 """See `exporter.web.server.Source.render`."""
 Scraped: TypeAlias = Callable[[int], None]
 """See `exporter.web.server.Source.scraped`."""
@@ -114,7 +114,7 @@ class Scrapes:
         now, begun = time.time(), time.perf_counter()
         try:
             async with asyncio.timeout(self._limits.whole):
-                blocks = _Blocks(self._render(openmetrics, names, now))
+                blocks = _Blocks(self._render(openmetrics, names))
                 size = await self._stream(request, response, iter(blocks))
         except TimeoutError:
             return self._cut(request, response, "slow")

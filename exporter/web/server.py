@@ -44,10 +44,10 @@ _HEADERS = {
 class Source(Protocol):
     """What the server serves."""
 
-    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Answer:  # noqa: FBT001
+    def render(self, openmetrics: bool, names: frozenset[str]) -> Answer:  # noqa: FBT001
         """Give one consistent snapshot in uncompressed blocks of about 1 MB, in OpenMetrics with `# EOF` at the end.
 
-        `names`: the only families to give (names of families or of their samples), all if empty. `now`: Unix seconds.
+        `names`: the only families to give (names of families or of their samples), all if empty.
         Returns a mark of the snapshot if it is of everything, else None.
         """
 

@@ -20,13 +20,13 @@ class Exposition:
 
     blocks: Callable[[], Iterable[bytes]] = lambda: (b"# TYPE a gauge\n", b"a 1\n" * 70_000, b"# EOF\n")
     reason: str = ""
-    asked: list[tuple[bool, frozenset[str], float]] = field(default_factory=list)
+    asked: list[tuple[bool, frozenset[str]]] = field(default_factory=list)
 
     taken: list[int] = field(default_factory=list)
     """Marks of answers that were taken to their end; a mark counts the answers."""
 
-    def render(self, openmetrics: bool, names: frozenset[str], now: float) -> Answer:
-        self.asked.append((openmetrics, names, now))
+    def render(self, openmetrics: bool, names: frozenset[str]) -> Answer:
+        self.asked.append((openmetrics, names))
         mark = None if names else len(self.asked)
         yield from self.blocks()
         return mark
