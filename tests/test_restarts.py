@@ -116,7 +116,6 @@ class Pair:
             scrape(core, self.now, server)
 
 
-@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")  # a history is long, and wanted whole
 @settings(PROFILE, max_examples=60)
 @given(histories(resets=True), st.integers(0, 2**32))
 def test_in_the_end_a_server_has_seen_what_it_sees_without_restarts(history: History, seed: int) -> None:
