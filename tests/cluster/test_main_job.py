@@ -281,8 +281,8 @@ def test_of_fifty_probe_kills_at_most_one_has_a_wrong_cause(story: Story, outcom
     for miss in wrong:
         report.append(f"  {miss['time']} {miss['pod.name']} {miss['reason']}")
         report.extend(history(story.recorder.tape.file, miss))
-    assert min(right.values()) >= (12 if configs.BACK_OFF == "10s" else 4)
-    assert right.total() >= (51 if configs.BACK_OFF == "10s" else 16)
+    assert min(right.values()) >= (4 if configs.BACK_OFF == "5m" else 12)
+    assert right.total() >= (16 if configs.BACK_OFF == "5m" else 51)
     assert len(wrong) <= right.total() / 50
 
 
