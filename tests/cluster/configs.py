@@ -15,8 +15,8 @@ NODE_ADDRESS = "10.88.0.1"
 POD_NETWORK = "10.88.0.0/24"
 BRIDGE = "cni0"
 SERVICE_NETWORK = "10.0.0.0/24"
-BACK_OFF = os.environ.get("POD_EXPORTER_BACK_OFF", "10s")
-"""The kubelet's longest back-off between restarts: 5s, 10s, or its own default, 5m."""
+BACK_OFF = os.environ.get("POD_EXPORTER_BACK_OFF", "5s")
+"""The kubelet's longest back-off between restarts: 5s, or its own default, 5m."""
 TOKENS = """\
 admin-token,admin,admin,"system:masters"
 node-token,system:node:node-1,node-1,"system:nodes"

@@ -30,7 +30,7 @@ SCRAPE, BIRTH_HOLD = 5, 12
 """Seconds: how often the installed exporter is scraped, and how long its new series stay at 0."""
 QUIET = 13
 """Seconds without any start after which nothing more is to come, unless a container is still being held back."""
-LONGEST_WAIT = {"5s": 90, "10s": 90, "5m": 420}[configs.BACK_OFF]
+LONGEST_WAIT = {"5s": 90, "5m": 420}[configs.BACK_OFF]
 """Seconds until everything that was held back has run again."""
 PODS = f"/api/v1/namespaces/{scenarios.NAMESPACE}/pods"
 NOTHING = Scrape("", ())
