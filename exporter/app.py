@@ -203,7 +203,9 @@ class Exporter:
         vitals, reflectors = self._pods
         for reflector in reflectors:
             self._spawn(reflector.run())
-        await _until(lambda: vitals.synced and self.core.ready)
+        await _until(lambda: vitals.synced)
+        undecided = self.core.undecided  # later ones do not count: there may always be some
+        await _until(lambda: not self.core.waits(undecided))
         await self._follow(self._events)
         if self._kubelets is not None:
             kubelets, nodes = self._kubelets

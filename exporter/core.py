@@ -101,9 +101,13 @@ class Core:
         self.vitals.overflow = self._overflow
 
     @property
-    def ready(self) -> bool:
-        """Whether no pod waits for its owner; asked once, after the first complete lists."""
-        return self.tracker.undecided == 0
+    def undecided(self) -> set[str]:
+        """Keys of the pods that wait for their owner."""
+        return self.tracker.undecided
+
+    def waits(self, keys: Iterable[str]) -> bool:
+        """Whether one of these pods still waits for its owner."""
+        return any(map(self.tracker.waits, keys))
 
     def apply(self, change: Change, now: float) -> None:
         """Take in one change; it never raises."""

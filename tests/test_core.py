@@ -190,18 +190,19 @@ class TestOwners:
 
     def test_a_pod_waits_for_its_owner_and_is_told_when_it_comes(self) -> None:
         core = begun(applied(owned()))
-        assert (core.ready, series(core, "pod_workload_pods"), series(core, "pod_ready")) == (False, {}, {})
+        [key] = core.undecided
+        assert (core.waits([key]), series(core, "pod_workload_pods"), series(core, "pod_ready")) == (True, {}, {})
         core.apply(replicaset(deployment="front"), NOW + 1)
-        assert core.ready
+        assert (core.waits([key]), core.undecided) == (False, set())
         assert series(core, "pod_workload_pods", NOW + 1) == {"Running front": 1}
         assert series(core, "pod_phase_transitions_total", NOW + 1) == {"None Running front": 1}
 
     def test_after_two_seconds_the_names_decide(self) -> None:
         core = begun(applied(owned()))
         core.elapse(NOW + 1.9)
-        assert not core.ready
+        assert len(core.undecided) == 1
         core.elapse(NOW + 2)
-        assert core.ready
+        assert core.undecided == set()
         assert series(core, "pod_workload_pods", NOW + 2) == {"Running web": 1}
 
     def test_what_happens_during_the_wait_is_counted_once(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import time
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 import pytest
@@ -19,6 +19,7 @@ from exporter.app import Exporter
 from exporter.metrics.catalogue import FAMILY_NAMES
 from exporter.settings import load
 from exporter.simulator import Simulation, demo
+from exporter.simulator.resources import PODS
 
 Counts: TypeAlias = dict[tuple[str, ...], int]
 Samples: TypeAlias = dict[str, list[tuple[dict[str, str], float]]]
@@ -200,6 +201,36 @@ async def test_the_demo_shows_every_family_within_two_minutes(tmp_path: Path) ->
                 family = name.removesuffix("_count")
                 shown |= {name, family, f"{name}_total"} if any(value for _, value in samples) else set()
     assert FAMILY_NAMES - shown == not_shown
+
+
+async def test_pods_that_look_for_an_owner_in_vain_do_not_put_off_the_start(
+    cluster: Simulation, tmp_path: Path
+) -> None:
+    """There may always be one: an owner that may not be read, or a name that somebody made up."""
+
+    async def come() -> None:
+        for number in range(1000):
+            cluster.store.put(PODS, orphan(number))
+            await asyncio.sleep(0.5)
+
+    coming = asyncio.ensure_future(come())
+    try:
+        async with exporter_of(cluster, tmp_path) as exporter:
+            assert exporter.core.undecided
+    finally:
+        coming.cancel()
+
+
+def orphan(number: int) -> dict[str, Any]:
+    owner = {
+        "kind": "Job",
+        "name": f"run-{number}",
+        "uid": f"job-{number}",
+        "controller": True,
+        "apiVersion": "batch/v1",
+    }
+    metadata = {"name": f"run-{number}-x", "namespace": "lost", "uid": f"pod-{number}", "ownerReferences": [owner]}
+    return {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": {"containers": []}, "status": {}}
 
 
 async def test_gauges_show_the_pods_that_are_there_now(cluster: Simulation, tmp_path: Path) -> None:

@@ -84,9 +84,14 @@ class Tracker:
         return {"pods": len(self._names), "replicasets": len(self._replicasets), "jobs": len(self._jobs)}
 
     @property
-    def undecided(self) -> int:
-        """Pods that wait for their owner."""
-        return sum(len(keys) for keys in self._waiting.values())
+    def undecided(self) -> set[str]:
+        """Keys of the pods that wait for their owner."""
+        return set().union(*self._waiting.values())
+
+    def waits(self, key: str) -> bool:
+        """Whether this pod waits for its owner."""
+        record = self._records.get(key)
+        return record is not None and record.undecided is not None
 
     def records(self) -> Iterable[Record]:
         """All records, those of pods that are gone included."""
