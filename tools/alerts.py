@@ -12,10 +12,12 @@ from typing import Any, Literal
 
 import yaml
 
+from exporter.lifecycle.owners import ONE_SHOT
 from tools.dashboards.queries import expand
 
 Severity = Literal["critical", "warning", "info"]
-NOT_SERVING = "Job|CronJob|Pod|StaticPod"
+TRAINING = ("PyTorchJob", "MPIJob", "TFJob", "XGBoostJob", "PaddleJob", "JAXJob", "TrainJob", "JobSet")
+NOT_SERVING = "|".join(sorted({*ONE_SHOT, *TRAINING, "CronJob", "RayJob", "StaticPod"}))
 """Kinds of which nobody expects that some pod is always ready."""
 WAITING_FOR_IMAGES = (
     "ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName|ImageInspectError|RegistryUnavailable"
@@ -64,12 +66,21 @@ class Alert:
         return expand(self.expr)
 
 
+def _more_than(limit: str, by: str, counts: str) -> str:
+    """More than so many, but no more than the odd one of many pods."""
+    total = f"sum by (W, {by}) ({counts})"
+    return (
+        f"{total} > @{limit}@ unless on (W, {by}) ({total}"
+        ' / on (W) group_left () (sum by (W) (pod_workload_pods{phase="Running"}) > 0) <= @perPod@)'
+    )
+
+
 WORKLOADS = (
     Alert(
         "PodWorkloadDown",
         "critical",
         "5m",
-        '(sum by (W) (pod_workload_pods{phase="Running", workload_kind!~"' + NOT_SERVING + '"}) > 0)'
+        '(sum by (W) (pod_workload_pods{phase="Running", workload_kind!~"@notServing@"}) > 0)'
         " unless (sum by (W) (avg_over_time(pod_workload_ready_pods[10m])) >= @ready@)"
         " and on (W) (max by (W) (max_over_time(pod_workload_unready_since_timestamp_seconds[15m])) > 0"
         " or max by (W) (pod_workload_crash_looping_containers) > 0)",
@@ -80,21 +91,22 @@ WORKLOADS = (
         "probes that fail and at restarts by cause first.",
         "The mean of 10 minutes: a container that is ready one minute in four keeps it firing. Downloads of images and "
         "models are not Running; a workload scaled to 0 has no pods; a start behind a startup probe is PodStartupStuck's.",
-        limits={"ready": 0.5},
+        limits={"ready": 0.5, "notServing": NOT_SERVING},
     ),
     Alert(
         "PodWorkloadDegraded",
         "warning",
         "15m",
-        'sum by (W) (avg_over_time(pod_workload_ready_pods{workload_kind!~"' + NOT_SERVING + '"}[10m]))'
+        'sum by (W) (avg_over_time(pod_workload_ready_pods{workload_kind!~"@notServing@"}[10m]))'
         ' / sum by (W) (avg_over_time(pod_workload_pods{phase=~"Pending|ContainerCreating|Running"}[10m])) < @share@'
         " unless on (W) (max by (W) (max_over_time("
-        'pod_workload_starting_since_timestamp_seconds{stage=~"init|start|readiness"}[10m])) > 0)',
+        'pod_workload_starting_since_timestamp_seconds{stage=~"gated|init|start|readiness"}[10m])) > 0)',
         "Part of a workload is not ready",
         "Only {{ $value | humanizePercentage }} of the pods of " + OF_WORKLOAD + " are ready. Look for pods that lost "
         "their readiness or wait for a node.",
-        "Means on both sides outlast rollouts; pods that start are PodStartupStuck's.",
-        limits={"share": 0.75},
+        "Means on both sides outlast rollouts; pods that start are PodStartupStuck's, and gated ones wait because somebody "
+        "wants them to.",
+        limits={"share": 0.75, "notServing": NOT_SERVING},
     ),
     Alert(
         "PodContainerCrashLooping",
@@ -125,15 +137,18 @@ WORKLOADS = (
     Alert(
         "PodUnschedulable",
         "warning",
-        "15m",
-        'sum by (W) (pod_workload_unschedulable_pods{cause!="gated"}) > 0',
+        "2m",
+        'sum by (W) (pod_workload_unschedulable_pods{cause!="gated"}) > 0 and on (W) (time() - min by (W) '
+        '(pod_workload_starting_since_timestamp_seconds{stage="scheduling"}) > @seconds@)',
         "No node takes a pod",
         "{{ $value }} pod(s) of "
         + OF_WORKLOAD
         + " fit on no node. The dashboard names the cause; then add nodes, lower "
         "the requests, or change the rules.",
-        "The cause is summed away, so another cause does not begin anew; an autoscaler has 15 minutes.",
+        "The age of the oldest such pod: pods that come and go, each of them waiting for a new node, do not add up. The cause "
+        "is summed away, so another cause does not begin anew.",
         dashboard="startup",
+        limits={"seconds": 900},
     ),
     Alert(
         "PodImagePullFailing",
@@ -174,41 +189,46 @@ WORKLOADS = (
         "PodContainerOOMKilledRepeatedly",
         "warning",
         "0m",
-        'sum by (W, container) (increase(pod_container_terminations_total{reason="OOMKilled"}[1h])) > @kills@',
+        _more_than("kills", "container", 'increase(pod_container_terminations_total{reason="OOMKilled"}[1h])'),
         "A container is killed for memory again and again",
         "Container {{ $labels.container }} of "
         + OF_WORKLOAD
         + " was killed for memory {{ $value | humanize }} times in "
         "an hour. Raise its limit, or find the leak: growing intervals between kills speak for one.",
-        "As above, from three kills on.",
-        limits={"kills": 2.5},
+        "As above, from three kills on. In large workloads a share of the pods counts.",
+        limits={"kills": 2.5, "perPod": 0.05},
     ),
     Alert(
         "PodProbeKills",
         "warning",
         "0m",
-        'sum by (W, container, reason) (increase(pod_container_restarts_total{reason=~"LivenessProbe|StartupProbe"}[1h]))'
-        " > @kills@",
+        _more_than(
+            "kills",
+            "container, reason",
+            'increase(pod_container_restarts_total{reason=~"LivenessProbe|StartupProbe"}[1h])',
+        ),
         "The kubelet kills a container because of its probe",
         "Container {{ $labels.container }} of " + OF_WORKLOAD + " was killed {{ $value | humanize }} times in an hour "
         "({{ $labels.reason }}). Look at the cause of the failed probes: a time-out of a container that is well means a "
         "probe that is too strict.",
-        "An hour's count, from the second kill on.",
-        limits={"kills": 1.5},
+        "An hour's count, from the second kill on. In large workloads a share of the pods counts.",
+        limits={"kills": 1.5, "perPod": 0.05},
     ),
     Alert(
         "PodContainerRestartsHigh",
         "warning",
-        "15m",
+        "30m",
         '(sum by (W, container) (increase(pod_container_restarts_total{container_type!="init"}[1h])) > @restarts@)'
         ' / on (W) group_left () (sum by (W) (pod_workload_pods{phase="Running"}) > 0) > @perPod@'
+        " and on (W, container) sum by (W, container) (increase(pod_container_restarts_total[20m])) > 0"
         " unless on (W, container) (sum by (W, container) (pod_workload_crash_looping_containers) > 0)",
         "A container restarts often",
         "Container {{ $labels.container }} of "
         + OF_WORKLOAD
         + " restarts {{ $value | humanize }} times a pod and hour, "
         "though it is in no crash loop. Look at the causes.",
-        "Per pod, so the size of the workload does not matter; silent where PodContainerCrashLooping speaks.",
+        "Per pod, so the size of the workload does not matter. It goes on: all pods restarting once, because something they "
+        "need was away, is over before `for`. Silent where PodContainerCrashLooping speaks.",
         limits={"restarts": 4.5, "perPod": 0.5},
     ),
     Alert(
@@ -259,11 +279,12 @@ WORKLOADS = (
         "warning",
         "0m",
         "sum by (cluster, reason) (increase(pod_disruptions_total"
-        '{reason=~"DeletionByTaintManager|DeletionByPodGC|NodeShutdown|PreemptionByScheduler|AdmissionRejected"}[15m]))'
+        '{reason=~"DeletionByTaintManager|DeletionByPodGC|NodeShutdown|PreemptionByScheduler|AdmissionRejected", '
+        'workload_kind!="DaemonSet"}[15m]))'
         " > @pods@",
         "Many pods are taken away at once",
         "{{ $value | humanize }} pods went in 15 minutes ({{ $labels.reason }}). Look at the nodes first.",
-        "One alert for a cluster and reason.",
+        "One alert for a cluster and reason. Pods of DaemonSets go with each node that an autoscaler takes away.",
         dashboard="stability",
         limits={"pods": 20},
     ),
@@ -284,13 +305,14 @@ WORKLOADS = (
     Alert(
         "PodNodeRestartHotspot",
         "warning",
-        "15m",
+        "20m",
         "(sum by (cluster, node) (increase(pod_node_container_restarts_total[30m])) > @restarts@)"
-        " / on (cluster) group_left () sum by (cluster) (increase(pod_node_container_restarts_total[30m])) > @share@",
+        " / on (cluster) group_left () sum by (cluster) (increase(pod_node_container_restarts_total[30m])) > @share@"
+        " and on (cluster, node) sum by (cluster, node) (increase(pod_node_container_restarts_total[15m])) > 0",
         "One node has most of the cluster's restarts",
         "{{ $value | humanizePercentage }} of all restarts happen on {{ $labels.node }}. Cordon it and look at its kernel "
         "log, disk and memory. Switch this alert off in clusters of one node.",
-        "A share and a floor.",
+        "A share and a floor, and it goes on: a node that boots once is over before `for`.",
         dashboard="stability",
         limits={"restarts": 10, "share": 0.5},
     ),
@@ -306,7 +328,7 @@ WORKLOADS = (
         + " was restarted ({{ $labels.reason }}): the run goes on from "
         "its last checkpoint, if at all.",
         "Workers are not meant to restart at all.",
-        limits={"kinds": "PyTorchJob|MPIJob|TrainJob|JobSet|RayJob|LeaderWorkerSet"},
+        limits={"kinds": "|".join(TRAINING)},
     ),
 )
 EXPORTER = (
@@ -324,11 +346,11 @@ EXPORTER = (
         "PodExporterDownFleet",
         "critical",
         "5m",
-        "count by (cluster) (last_over_time(pod_exporter_build_info[1h]))"
+        "count by (cluster) (last_over_time(pod_exporter_build_info[1d]))"
         " unless on (cluster) count by (cluster) (pod_exporter_build_info)"
-        " and on () count(count by (cluster) (last_over_time(pod_exporter_build_info[1h]))) > 1",
+        " and on () count(count by (cluster) (last_over_time(pod_exporter_build_info[1d]))) > 1",
         "pod-exporter is away in one cluster of many",
-        "The exporter of {{ $labels.cluster }} answered within the last hour, but does no more.",
+        "The exporter of {{ $labels.cluster }} answered within the last day, but does no more.",
         "For a ruler of many clusters: absent() cannot see that one of them is missing.",
         dashboard="exporter",
     ),

@@ -61,7 +61,8 @@ NODE_A, NODE_B = (f'pod_node_container_restarts_total{{node="{name}",reason="Err
 LOSSES = f'pod_container_readiness_losses_total{{{MAIN},cause="%s"}}'
 CRASHES = f'pod_container_restarts_total{{{MAIN},reason="Error"}}'
 WRITES = 'pod_exporter_checkpoint_writes_total{instance="x",result="%s"}'
-SIX_AN_HOUR = "0x9 1x9 2x9 3x9 4x9 5x9 6x9 7x9 8x9"
+SIX_AN_HOUR = "0x9 1x9 2x9 3x9 4x9 5x9 6x9 7x9 8x9 9x9 10x9"
+UNSCHEDULABLE = f'pod_workload_unschedulable_pods{{{WEB},cause="%s"}}'
 
 FIRING = [
     ("PodWorkloadDown: none ready", {RUNNING: "4x60", READY: "0x60", LOST: "1x60"}, 9, "PodWorkloadDown"),
@@ -78,8 +79,9 @@ FIRING = [
     (
         "PodUnschedulable: the cause changes",
         {
-            f'pod_workload_unschedulable_pods{{{WEB},cause="taint"}}': "1x9 0x50",
-            f'pod_workload_unschedulable_pods{{{WEB},cause="insufficient_cpu"}}': "0x9 1x50",
+            UNSCHEDULABLE % "taint": "1x9 0x50",
+            UNSCHEDULABLE % "insufficient_cpu": "0x9 1x50",
+            starting("scheduling"): "0x60",
         },
         20,
         "PodUnschedulable",
@@ -104,10 +106,17 @@ FIRING = [
         "PodContainerOOMKilled PodContainerOOMKilledRepeatedly",
     ),
     ("PodProbeKills: the second", {**HEALTHY, LIVENESS: "0 0 0 1 2x60"}, 10, "PodProbeKills"),
+    ("PodProbeKills: of a job's pod that is gone", {LIVENESS: "0 0 0 1 2x60"}, 10, "PodProbeKills"),
+    (
+        "PodProbeKills: in one pod of ten",
+        {RUNNING: "300x60", READY: "300x60", LIVENESS: "0x5 30x60"},
+        10,
+        "PodProbeKills",
+    ),
     (
         "PodContainerRestartsHigh",
         {RUNNING: "1x200", READY: "1x200", CRASHES: SIX_AN_HOUR},
-        80,
+        100,
         "PodContainerRestartsHigh",
     ),
     (
@@ -130,7 +139,7 @@ FIRING = [
         20,
         "PodStuckTerminating",
     ),
-    ("PodNodeRestartHotspot", {NODE_A: "0+1x100", NODE_B: "0+0.2x100"}, 60, "PodNodeRestartHotspot"),
+    ("PodNodeRestartHotspot", {NODE_A: "0+1x100", NODE_B: "0+0.2x100"}, 70, "PodNodeRestartHotspot"),
     (
         "PodTrainingWorkerRestarted",
         {f'pod_container_restarts_total{{{TRAIN},reason="Error"}}': "0x3 1x60"},
@@ -141,7 +150,7 @@ FIRING = [
     (
         "PodExporterDownFleet",
         {'pod_exporter_build_info{instance="y",cluster="b"}': "1x5 stale"},
-        20,
+        180,
         "PodExporterDownFleet",
     ),
     (
@@ -204,14 +213,47 @@ SILENT = [
     ("PodWorkloadDegraded: a rollout of five minutes", {RUNNING: "4x60", READY: "4x10 2x5 4x40"}, 30),
     ("PodWorkloadDown PodWorkloadDegraded: scaled to 0", {RUNNING: "4x10 0x60", READY: "4x10 0x60"}, 40),
     ("PodWorkloadDown: a job's pods are never ready for long", {RUNNING.replace("Deployment", "Job"): "4x60"}, 40),
+    (
+        "PodWorkloadDown PodWorkloadDegraded: the second step of a task runs, the first has ended",
+        {
+            series.replace("Deployment", "TaskRun"): values
+            for series, values in ((RUNNING, "1x60"), (READY, "0x60"), (LOST, "1x60"))
+        },
+        40,
+    ),
+    (
+        "PodWorkloadDegraded: a queue holds half of the pods back",
+        {
+            RUNNING: "2x60",
+            READY: "2x60",
+            RUNNING.replace("Running", "Pending"): "2x60",
+            UNSCHEDULABLE % "gated": "2x60",
+            starting("gated"): "1x60",
+        },
+        40,
+    ),
     ("PodContainerCrashLooping: healed in time", {**HEALTHY, LOOPING: "1x12 0x60"}, 30),
-    ("PodUnschedulable: gated", {f'pod_workload_unschedulable_pods{{{WEB},cause="gated"}}': "1x60"}, 40),
+    ("PodUnschedulable: gated", {UNSCHEDULABLE % "gated": "1x60", starting("gated"): "0x60"}, 40),
+    (
+        "PodUnschedulable: there is always one that waits, each for three minutes",
+        {
+            UNSCHEDULABLE % "insufficient_cpu": "1x60",
+            starting("scheduling"): " ".join(f"{at}x2" for at in range(0, 3600, 180)),
+        },
+        50,
+    ),
     ("PodImagePullFailing: another reason", {waiting("CrashLoopBackOff"): "1x60"}, 40),
     ("PodContainerCannotStart: healed", {waiting("CreateContainerConfigError"): "1x3 0x60"}, 20),
     ("PodContainerOOMKilled: an hour later", {**HEALTHY, OOM: "0x5 1x100"}, 80),
     ("PodContainerOOMKilledRepeatedly: none", {**HEALTHY, OOM: "5x100"}, 60),
     ("PodProbeKills: one", {**HEALTHY, LIVENESS: "0x5 1x60"}, 20),
+    ("PodProbeKills: two of three hundred pods", {RUNNING: "300x60", READY: "300x60", LIVENESS: "0x5 2x60"}, 20),
     ("PodContainerRestartsHigh: four of four pods in an hour", {**HEALTHY, CRASHES: "0x5 1x10 2x10 3x10 4x60"}, 60),
+    (
+        "PodContainerRestartsHigh: six of six pods at once",
+        {RUNNING: "6x99", READY: "6x99", CRASHES: "0x5 2 4 6x90"},
+        50,
+    ),
     ("PodReadinessFlapping: the node's fault", {**HEALTHY, LOSSES % "node": "0+1x100"}, 60),
     (
         "PodProbeFailingOften: a startup probe",
@@ -221,10 +263,16 @@ SILENT = [
     ("PodEvicted: by the eviction API", {disruption("EvictionByEvictionAPI"): "0x3 5x60"}, 10),
     ("PodDisruptionStorm: ten", {disruption("DeletionByTaintManager"): "0x3 10x60"}, 8),
     (
+        "PodDisruptionStorm: nodes are taken away",
+        {disruption("DeletionByPodGC").replace("Deployment", "DaemonSet"): "0x3 30x60"},
+        8,
+    ),
+    (
         "PodStuckTerminating: a grace period of an hour",
         {f"pod_workload_termination_deadline_timestamp_seconds{{{WEB}}}": "3600x60"},
         50,
     ),
+    ("PodNodeRestartHotspot: it boots once", {NODE_A: "0x5 40x90", NODE_B: "0+0.01x99"}, 30),
     ("PodNodeRestartHotspot: both nodes alike", {NODE_A: "0+1x100", NODE_B: "0+1x100"}, 60),
     ("PodTrainingWorkerRestarted: not a training job", {**HEALTHY, CRASHES: "0x3 1x60"}, 10),
     ("PodExporterDown: an upgrade of two minutes", {'pod_exporter_build_info{instance="x"}': "1x5 stale _x2 1x60"}, 20),
