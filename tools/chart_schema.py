@@ -111,6 +111,7 @@ def schema() -> Schema:
             relabelings=OBJECTS,
             metricRelabelings=OBJECTS,
             limits=OBJECT,
+            endpoint=OBJECT,
         ),
         prometheusRule=group(
             **OPTIONAL,
@@ -132,6 +133,7 @@ def schema() -> Schema:
         service=group(
             type=choice("ClusterIP", "NodePort", "LoadBalancer"),
             port=PORT,
+            targetPort={"anyOf": [{"type": "string", "minLength": 1}, PORT]},
             labels=WORDS,
             annotations=WORDS,
             prometheusAnnotations=SWITCH,

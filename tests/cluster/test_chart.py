@@ -271,6 +271,23 @@ def test_a_network_policy_lets_scrapes_in_and_dns_and_the_api_out(helm: Helm) ->
     assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 6443}
 
 
+def test_who_may_scrape_shuts_the_charts_own_test_out_no_more_than_them(helm: Helm) -> None:
+    scraper = "--set=networkPolicy.from[0].namespaceSelector.matchLabels.name=monitoring"
+    manifests = helm.template("--set=networkPolicy.enabled=true", scraper)
+    [rule] = of(manifests, "NetworkPolicy")["spec"]["ingress"]
+    theirs, ours = rule["from"]
+    assert theirs == {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    assert ours["podSelector"]["matchLabels"] == of(manifests, "Pod")["metadata"]["labels"]
+
+
+def test_a_proxy_can_stand_before_the_exporter(helm: Helm) -> None:
+    flags = ["--set=networkPolicy.enabled=true", "--set=serviceMonitor.enabled=true", "--set=service.targetPort=8443"]
+    manifests = helm.template(*flags, "--set=serviceMonitor.endpoint.scheme=https")
+    assert of(manifests, "Service")["spec"]["ports"][0]["targetPort"] == 8443
+    assert of(manifests, "NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["port"] == 8443
+    assert of(manifests, "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+
+
 RULE = "--set=prometheusRule.enabled=true"
 
 
@@ -291,6 +308,7 @@ def test_single_alerts_can_be_changed_and_switched_off(helm: Helm) -> None:
         "PodStartupStuck.limits.seconds": "60",
         "PodContainerOOMKilled.severity": "critical",
         "PodContainerOOMKilled.for": "5m",
+        "PodProbeKills.limits.perPod": "0",
     }
     made = alerts_of(helm.template(RULE, *(f"--set=prometheusRule.alerts.{key}={new}" for key, new in changes.items())))
     plain = alerts_of(helm.template(RULE))
@@ -298,7 +316,8 @@ def test_single_alerts_can_be_changed_and_switched_off(helm: Helm) -> None:
     assert made["PodStartupStuck"]["expr"] == plain["PodStartupStuck"]["expr"].replace("1800", "60")
     assert made["PodContainerOOMKilled"]["labels"] == {"severity": "critical"}
     assert made["PodContainerOOMKilled"]["for"] == "5m"
-    untouched = plain.keys() - {"PodEvicted", "PodStartupStuck", "PodContainerOOMKilled"}
+    assert made["PodProbeKills"]["expr"] == plain["PodProbeKills"]["expr"].replace("0.05", "0")
+    untouched = plain.keys() - {"PodEvicted", "PodStartupStuck", "PodContainerOOMKilled", "PodProbeKills"}
     assert all(made[name] == plain[name] for name in untouched)
 
 
