@@ -17,14 +17,17 @@ GROUP_LABELS = (
 )
 """Labels of controllers that put others between themselves and their pods."""
 TEMPLATE_HASHES = (("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout"))
-ONE_SHOT = frozenset(("Job", "Pod", "Workflow", "TaskRun", "PipelineRun", "SparkApplication"))
+ONE_SHOT = frozenset(("Job", "Pod", "Workflow", "TaskRun", "PipelineRun", "SparkApplication", "EphemeralRunner"))
 """Kinds whose every run has a name of its own; without folding each would open an account."""
 _SCHEDULED = re.compile(r"(.+)-\d{8,}")
-_UNIQUE = re.compile(
-    r"(.+?)-(?:\d{8,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\d(?:-\d+)*"
-    r"|(?!\d+$)[bcdfghjklmnpqrstvwxz2456789]{5})"
+_TOKEN = (
+    r"(?:\d{8,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\d(?:-\d+)*"
+    r"|(?!\d+(?:$|-))[bcdfghjklmnpqrstvwxz2456789]{5})"
 )
-"""An ending that no two runs share: a long number, a UUID, a date, five random characters (not all of them digits)."""
+"""What no two runs share: a long number, a UUID, a date, five random characters (not all of them digits)."""
+_UNIQUE = re.compile(rf"(.+?)-{_TOKEN}")
+_OF_A_RUN = re.compile(rf"(.+?)-{_TOKEN}-(.+)")
+"""A TaskRun's name: that of its PipelineRun, then that of the task."""
 
 
 class Unresolved(Value, frozen=True):
@@ -47,8 +50,10 @@ def folded(kind: str, name: str, generate_name: str = "") -> str:
     if kind not in ONE_SHOT:
         return name
     name = generate_name.rstrip("-.") or name
-    match = _UNIQUE.fullmatch(name)
-    return match[1] if match else name
+    if match := _UNIQUE.fullmatch(name):
+        return match[1]
+    match = _OF_A_RUN.fullmatch(name) if kind == "TaskRun" else None
+    return f"{match[1]}-{match[2]}" if match else name
 
 
 def workload_of(owner: Owner) -> Workload:

@@ -183,7 +183,23 @@ def test_a_name_without_unique_ending_stays(name: str) -> None:
     assert folded("Job", name) == name
 
 
+@pytest.mark.parametrize(
+    ("name", "common"),
+    [
+        ("build-run-7xk2p-fetch-source", "build-run-fetch-source"),
+        ("build-1700000000-test", "build-test"),
+        ("build-7xk2p", "build"),
+        ("build-24567-test", "build-24567-test"),
+        ("build-fetch-source", "build-fetch-source"),
+    ],
+)
+def test_a_task_is_common_to_the_runs_of_its_pipeline(name: str, common: str) -> None:
+    assert folded("TaskRun", name) == common
+    assert folded("Job", name) == (name if name.count("-") > 1 else common)
+
+
 def test_only_one_shot_kinds_are_folded() -> None:
+    assert folded("EphemeralRunner", "runners-x7xk2-runner-fghjk") == "runners-x7xk2-runner"
     assert folded("StatefulSet", "train-fghjk") == "train-fghjk"
 
 
