@@ -216,7 +216,8 @@ class Core:
 
     def _event(self, event: Event, *, listed: bool) -> None:
         occurred = self.tracker.event(event, self._now, listed=listed)
-        if occurred is not None and not listed:
+        late = listed or event.series is not None  # recorders write series late by design
+        if occurred is not None and not late:
             self.vitals.core.delays["events"].observe(self._now - occurred)
 
     def _listed(self, change: Listed) -> None:

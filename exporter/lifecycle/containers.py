@@ -72,6 +72,8 @@ class Look(Value, frozen=True):
     """Seconds that containers get to end."""
     wait: float = 0.0
     """Seconds that an end of which only the path tells the cause waits for its Event (R5.3)."""
+    over: bool = False
+    """The pod has ended, whatever its containers still show (R8)."""
 
 
 def fresh(name: str, kind: ContainerType, spec: ContainerSpec, counted: int = 0) -> Container:
@@ -367,7 +369,7 @@ class _Step:
 
     def loop(self, c: Container) -> Container:
         """R8: the crash-loop episode that the container is in."""
-        if c.loop is None and c.reason != loops.BACK_OFF:
+        if c.loop is None and (c.reason != loops.BACK_OFF or self._look.over):
             return c
         policy = self._spec.restart_policy or self._look.restart_policy
         loop = loops.applied(

@@ -64,7 +64,7 @@ def applied(
     state = status.state or ContainerState()
     if before is not None and before.image != spec.image:
         ended(before, place.at, place, seen)
-        before = None
+        return None  # what the status still says is of the old image
     running = unix(state.running.started_at) if state.running is not None else None
     if before is not None and running is not None and place.at >= running + CALM:
         ended(before, running, place, seen)

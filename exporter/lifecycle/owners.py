@@ -20,13 +20,13 @@ TEMPLATE_HASHES = (("pod-template-hash", "Deployment"), ("rollouts-pod-template-
 ONE_SHOT = frozenset(("Job", "Pod", "Workflow", "TaskRun", "PipelineRun", "SparkApplication", "EphemeralRunner"))
 """Kinds whose every run has a name of its own; without folding each would open an account."""
 _SCHEDULED = re.compile(r"(.+)-\d{8,}")
-_TOKEN = (
+_UNLIKE = (
     r"(?:\d{8,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\d(?:-\d+)*"
     r"|(?!\d+(?:$|-))[bcdfghjklmnpqrstvwxz2456789]{5})"
 )
 """What no two runs share: a long number, a UUID, a date, five random characters (not all of them digits)."""
-_UNIQUE = re.compile(rf"(.+?)-{_TOKEN}")
-_OF_A_RUN = re.compile(rf"(.+?)-{_TOKEN}-(.+)")
+_UNIQUE = re.compile(rf"(.+?)-{_UNLIKE}")
+_OF_A_RUN = re.compile(rf"(.+?)-{_UNLIKE}-(.+)")
 """A TaskRun's name: that of its PipelineRun, then that of the task."""
 
 

@@ -77,11 +77,18 @@ def first_seen(pod: Pod, workload: Workload | Unresolved, now: float, *, new: bo
 
 
 def returned(past: Record, pod: Pod, now: float) -> Step:
-    """A mirror pod whose API object was made again: its containers have run on."""
+    """A mirror pod whose API object was made again: its containers have run on, and its Events are the same."""
     workload = past.pod.workload
     if workload is None:  # a static pod's is known at once
         raise AssertionError(past.key)
-    return applied(replace(_blank(pod, workload, now), containers=past.containers), pod, now, gap=True)
+    kept = replace(
+        _blank(pod, workload, now),
+        containers=past.containers,
+        kills=past.kills,
+        heard=past.heard,
+        forgotten=past.forgotten,
+    )
+    return applied(kept, pod, now, gap=True)
 
 
 def _blank(pod: Pod, workload: Workload | Unresolved, now: float) -> Record:
@@ -129,6 +136,7 @@ def applied(record: Record, pod: Pod, now: float, *, gap: bool, baseline: bool =
         kills=record.kills,
         grace=_grace(pod),
         wait=wait,
+        over=phase in TERMINAL,
     )
     same = _as_asked_before(record, pod)
     parts = tuple(_containers(record, pod, look, seen, same=same))
@@ -303,9 +311,9 @@ def _stop(pod: Pod, deletion_requested: float) -> float:
 
 
 def _failed_by_kubelet(pod: Pod) -> bool:
-    """R6: Ready says that the pod has failed, before status.reason says why, though its containers never give up."""
+    """R6: Ready says that the pod has failed, before status.reason says why, though what fails is tried again."""
     ready = condition(pod, "Ready")
-    if ready is None or ready.reason != FAILED or pod.spec is None or pod.spec.restart_policy != "Always":
+    if ready is None or ready.reason != FAILED or pod.spec is None or pod.spec.restart_policy == "Never":
         return False
     return all(c.restart_policy is None for c in pod.spec.containers or ())
 

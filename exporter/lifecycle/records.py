@@ -133,7 +133,7 @@ class Record(Value, frozen=True):
     disrupted: bool = False
     """Its disruption was told (R16)."""
     grace: float = 0.0
-    """Seconds of grace at first sight of the deletion (R15)."""
+    """Seconds of grace of the deletion (R15): another one may shorten it, the final one's 0 does not."""
     grace_exceeded: bool = False
     ended_before_deletion: bool = False
     """Terminal when its deletion was asked for, so that its termination took no time (R15)."""

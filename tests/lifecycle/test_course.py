@@ -422,6 +422,29 @@ def test_a_new_image_ends_the_crash_loop_of_the_old_one() -> None:
     assert [o.seconds for o in of(seen, CrashLoopEnded)] == [20]
 
 
+def test_a_new_image_is_in_no_crash_loop_while_the_status_is_still_the_old_ones() -> None:
+    """The API has the new spec before the kubelet acts on it."""
+    story = ready_pod()
+    loops = [wait("CrashLoopBackOff", 0, LOOP, end(1, 12, 30))]
+    story.see(31, "Running", conditions=READY, containers=loops)
+    story.spec["containers"][0]["image"] = "web:2"
+    seen = story.see(50, "Running", conditions=READY, containers=loops)
+    seen += story.see(52, "Running", conditions=READY, containers=[run(51, 1, last=end(1, 12, 30))])
+    assert [o.seconds for o in of(seen, CrashLoopEnded)] == [20]
+    assert of(seen, CrashLoopBegan) == []
+
+
+def test_a_pod_that_has_failed_begins_no_crash_loop_whatever_its_containers_still_show() -> None:
+    """The pod collector fails a lost node's pods without a word about their containers (k/k gc_controller.go)."""
+    story = ready_pod()
+    loops = [wait("CrashLoopBackOff", 0, LOOP, end(1, 12, 30))]
+    story.see(31, "Running", conditions=READY, containers=loops)
+    story.see(40, "Failed", conditions=READY, containers=loops)
+    going = {"deletionTimestamp": at(41), "deletionGracePeriodSeconds": 0}
+    story.see(41, "Failed", conditions=READY, containers=loops, metadata=going)
+    assert len(of(story.seen, CrashLoopBegan)) == len(of(story.seen, CrashLoopEnded)) == 1
+
+
 def test_a_deletion_is_measured_from_its_request_to_the_object_being_gone() -> None:
     story = ready_pod()
     story.see(
@@ -460,6 +483,17 @@ def test_a_container_that_is_killed_after_the_grace_period_is_told_once(ended: f
     for now in (81, 82):
         story.see(now, "Failed", conditions=READY, containers=[killed], metadata=going)
     assert len(of(story.seen, GracePeriodExceeded)) == times
+
+
+def test_a_second_deletion_may_shorten_the_grace() -> None:
+    story = ready_pod()
+    for grace in (300, 5):
+        going = {"deletionTimestamp": at(50 + grace), "deletionGracePeriodSeconds": grace}
+        story.see(51, "Running", conditions=READY, containers=[run(12)], metadata=going)
+    killed = {"name": "main", "restartCount": 0, "containerID": "c0", "state": {"terminated": end(137, 12, 57)}}
+    last = {"deletionTimestamp": at(58), "deletionGracePeriodSeconds": 0}
+    story.see(58, "Running", conditions=READY, containers=[killed], metadata=last)
+    assert len(of(story.seen, GracePeriodExceeded)) == 1
 
 
 LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container main was using 1Gi."

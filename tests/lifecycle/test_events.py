@@ -83,6 +83,16 @@ def test_an_event_made_again_after_its_time_goes_on_from_the_count_it_had() -> N
     assert counts(witness.hear(again)) == [1]
 
 
+def test_events_of_a_static_pod_outlive_its_picture_in_the_api() -> None:
+    witness = Witness()
+    witness.apply(pod(runs(0, "a"), uid="one", mirror="hash"))
+    about = replace(unhealthy(count=100, began=5).involved_object, uid="hash")
+    witness.hear(replace(unhealthy(count=100, began=5), involved_object=about))
+    witness.delete(pod(runs(0, "a"), uid="one", mirror="hash", deleted=80))
+    witness.apply(pod(runs(0, "a"), uid="two", mirror="hash", created=85))
+    assert counts(witness.hear(replace(unhealthy(count=101, began=5), involved_object=about))) == [1]
+
+
 def test_a_new_event_that_was_dropped_at_first_counts_in_full() -> None:
     assert counts(watching().hear(unhealthy(count=9, began=20))) == [9]
 

@@ -189,11 +189,11 @@ NOT_READY = Condition(type="Ready", status="False", reason="PodFailed")
     [
         ("Always", None, "PodStopped"),
         ("Never", None, "Error"),
-        ("OnFailure", None, "Error"),
+        ("OnFailure", None, "PodStopped"),
         ("Always", "Never", "Error"),
     ],
 )
-def test_a_pod_that_always_restarts_its_containers_can_only_be_failed_by_the_kubelet(
+def test_a_pod_that_tries_again_what_fails_can_only_be_failed_by_the_kubelet(
     policy: str, of_container: str | None, told: str
 ) -> None:
     """A restarted kubelet that turns a running pod away says so in Ready before it says it in status.reason (seen)."""
