@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from exporter import logs
 from exporter.core import Core
 from exporter.lifecycle.observations import ContainerRestarted, Observation, PhaseChanged
-from exporter.objects import Applied, Change, Deleted, Job, Listed, Pod, ReplicaSet, Unreadable
+from exporter.objects import Applied, Change, Deleted, Event, Job, Listed, Pod, ReplicaSet, Unreadable
 
 NOW = 1795381600.0
 CREATED = "2026-11-22T21:06:00Z"
@@ -338,6 +338,16 @@ class TestDelays:
         core = begun(applied(owned()))
         core.elapse(NOW + 2)
         assert (core.vitals.core.delays["pods"].total, sum(delays(core))) == (30, 1)
+
+    def test_a_series_of_events_is_written_late_by_design_and_says_nothing(self) -> None:
+        core = begun(applied(pod()))
+        core.apply(Listed(Event, "", frozenset(), NOW - 3600), NOW - 3600)
+        about = {"kind": "Pod", "namespace": "shop", "name": "web-1", "uid": "uid-web-1"}
+        event = {"metadata": {"name": "web-1.1", "namespace": "shop"}, "involvedObject": about, "type": "Warning"}
+        for more in ({"eventTime": at(-1)}, {"eventTime": at(-1), "series": {"count": 5}}):
+            core.apply(Applied(msgspec.convert(event | {"reason": "FailedScheduling"} | more, Event)), NOW + 1800)
+        assert series(core, "pod_events_total", NOW + 1800) == {"Warning FailedScheduling web": 5}
+        assert sum(core.vitals.core.delays["events"].counts) == 1
 
     def test_a_deletion_says_nothing(self) -> None:
         core = begun(applied(pod()))
