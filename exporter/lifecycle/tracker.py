@@ -166,7 +166,7 @@ class Tracker:
         """Keys of the pods that a complete list no longer has; the first list is the baseline (R10)."""
         self._baseline.setdefault(listed.namespace, listed.at)
         keys = [key for key in self._names.values() if key not in listed.uids]  # at once; a mirror pod's is no uid
-        records = (self._records[key] for key in keys)
+        records = [record for key in keys if (record := self._records.get(key)) is not None]
         return [r.key for r in records if _within(listed, r.pod.namespace) and r.pod.uid not in listed.uids]
 
     def vanished(self, key: str, now: float) -> None:
