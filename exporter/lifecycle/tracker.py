@@ -281,10 +281,13 @@ class Tracker:
         return pods.applied(record, pod, now, gap=gap, wait=self._wait_for_cause)
 
     def _subject(self, notice: Notice) -> Record | None:
-        """The pod that an Event is about: by uid, a mirror pod by its config's hash, else by name."""
+        """The pod that an Event is about: by uid, a mirror pod by its config's hash, else by name.
+
+        Whoever may write Events into one namespace can name any uid: the pod's namespace and name must be its own too.
+        """
         record = self._records.get(notice.uid)
         if record is not None:
-            return record
+            return record if (record.pod.namespace, record.pod.name) == (notice.namespace, notice.pod) else None
         named = self._records.get(self._names.get(f"{notice.namespace}/{notice.pod}", ""))
         if named is None or (named.mirror and notice.uid == named.key.partition("@")[0]):
             return named

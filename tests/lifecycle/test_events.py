@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -190,6 +191,25 @@ def test_an_event_of_a_static_pod_names_the_hash_of_its_config() -> None:
     assert counts(witness.hear(unhealthy(uid="other", name="web-0.2"))) == []
 
 
+@pytest.mark.parametrize("claimed", [{"name": "web-1"}, {"namespace": "bank"}])
+def test_an_event_that_names_another_pods_uid_is_nobodys(claimed: dict[str, Any]) -> None:
+    """The API server holds an Event to its own namespace, but not to the pods in it."""
+    witness = watching(spec=LIVENESS)
+    subject = replace(unhealthy().involved_object, **claimed)
+    assert witness.hear(replace(unhealthy(), involved_object=subject)) == []
+    witness.elapse(60 + PATIENCE)
+    assert witness.tracker.early.lost == 1
+
+
+@pytest.mark.parametrize("claimed", [{"name": "web-1"}, {"namespace": "bank"}])
+def test_an_event_that_names_another_static_pods_hash_is_nobodys(claimed: dict[str, Any]) -> None:
+    witness = Witness()
+    witness.apply(pod(runs(0, "a"), mirror="c0ffee"))
+    witness.apply(pod(runs(0, "b"), uid="uid-1", mirror="other", **claimed))
+    subject = replace(unhealthy(uid="c0ffee").involved_object, **claimed)
+    assert witness.hear(replace(unhealthy(), involved_object=subject)) == []
+
+
 def test_an_event_of_a_pod_that_has_just_gone_counts() -> None:
     witness = watching()
     witness.delete(pod(runs(0, "a"), deleted=70))
@@ -233,6 +253,15 @@ def test_an_event_for_several_containers_names_none() -> None:
     combined = unhealthy("(combined from similar events): Liveness probe failed: x", count=4)
     (failed,) = of(witness.hear(combined), ProbeFailed)
     assert (failed.container, failed.container_type, failed.counted) == ("", "", 4)
+
+
+def test_a_container_that_the_pod_does_not_have_makes_no_series() -> None:
+    witness = watching(spec=LIVENESS)
+    (failed,) = of(witness.hear(unhealthy(container="forged", count=4)), ProbeFailed)
+    assert (failed.container, failed.container_type, failed.counted) == ("", "", 4)
+    present = event("Pulled", 'image "x" already present', kind="Normal", container="forged", name="web-0.2")
+    (pulled,) = of(witness.hear(present), ImagePulled)
+    assert (pulled.container, pulled.container_type) == ("", "")
 
 
 @pytest.mark.parametrize(
