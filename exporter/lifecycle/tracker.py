@@ -233,10 +233,15 @@ class Tracker:
         self._kubelets.add(node)
         return first and not known
 
-    def probe_failures(self, uid: str, container: str, probe: str, total: int, now: float, *, first: bool) -> None:
-        """The kubelet's counter of failed attempts; `first`: it is of the first read of this node."""
+    def probe_failures(
+        self, node: str, uid: str, container: str, probe: str, total: int, now: float, *, first: bool
+    ) -> None:
+        """A kubelet's counter of failed attempts; `first`: it is of the first read of this node.
+
+        What it says of pods of other nodes is not heard. A pod's binding may reach us later: the next read tells all.
+        """
         record = self._records.get(uid)
-        if record is not None and record.gone_at == inf:
+        if record is not None and record.gone_at == inf and record.node == node:
             base = first and record.created < self._began(record.pod.namespace) - SLACK
             after, seen = probes.read(record, container, probe, total, now, base=base)
             if after is not record:

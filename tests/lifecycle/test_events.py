@@ -6,6 +6,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from msgspec.msgpack import encode
 from msgspec.structs import replace
 
 from exporter.lifecycle import events
@@ -521,7 +522,7 @@ def test_a_killed_sidecar_is_told_like_any_container() -> None:
 
 def read(witness: Witness, total: int, *, first: bool = False, now: float = 60) -> list[int]:
     before = len(witness.seen)
-    witness.tracker.probe_failures("uid-0", "main", "liveness", total, T0 + now, first=first)
+    witness.tracker.probe_failures("node-1", "uid-0", "main", "liveness", total, T0 + now, first=first)
     return [o.counted for o in of(witness.seen[before:], ProbeFailed)]
 
 
@@ -555,8 +556,32 @@ def test_a_failure_that_a_later_read_shows_first_is_new() -> None:
     assert read(witness, 2, first=False) == [2]
 
 
+def test_a_kubelet_is_not_heard_about_the_pods_of_other_nodes() -> None:
+    witness = watching(spec=LIVENESS)
+    witness.tracker.probe_failures("node-2", "uid-0", "main", "liveness", 7, T0, first=False)
+    assert witness.seen == []
+    assert read(witness, 3) == [3]
+
+
+def test_a_total_that_comes_before_its_pods_binding_is_told_by_the_next_read() -> None:
+    witness = Witness()
+    witness.apply(pod(node="", phase="Pending", specs=(LIVENESS,)))
+    assert read(witness, 2, first=True) == []
+    witness.apply(pod(runs(0, "a"), specs=(LIVENESS,)))
+    assert read(witness, 3) == [3]
+
+
+def test_a_kubelet_that_makes_up_numbers_makes_none_that_a_checkpoint_cannot_hold() -> None:
+    witness = watching(spec=LIVENESS)
+    for _ in range(3000):
+        read(witness, 2**53)
+        read(witness, 0)
+    assert encode(witness.record())
+    assert witness.container().failures[0].untold == 0
+
+
 def test_totals_of_pods_or_containers_that_are_not_there_change_nothing() -> None:
     witness = watching()
-    witness.tracker.probe_failures("nobody", "main", "liveness", 3, T0, first=False)
-    witness.tracker.probe_failures("uid-0", "nobody", "liveness", 3, T0, first=False)
+    witness.tracker.probe_failures("node-1", "nobody", "main", "liveness", 3, T0, first=False)
+    witness.tracker.probe_failures("node-1", "uid-0", "nobody", "liveness", 3, T0, first=False)
     assert witness.seen == []
