@@ -127,7 +127,7 @@ class Core:
         self._now = now
         first = self.tracker.kubelet_read(node, first=first)
         for total in totals:
-            self._guard(lambda total: self.tracker.probe_failures(*total, now, first=first), total)
+            self._guard(lambda total: self.tracker.probe_failures(node, *total, now, first=first), total)
 
     def elapse(self, now: float) -> bool:
         """Let time do its work for a slice: waits end, memories are dropped, accounts close; whether more is due."""

@@ -145,6 +145,13 @@ class TestChanges:
         assert series(core, "pod_workload_pods") == {"Running web": 0}
         assert series(core, "pod_phase_transitions_total")["Terminating Deleted web"] == 1
 
+    def test_a_kubelet_counts_for_the_pods_of_its_own_node_only(self) -> None:
+        core = begun(applied(pod(spec={"containers": [{"name": "main", "livenessProbe": {}}]})))
+        for node, failed in (("n2", 5), ("n1", 3)):
+            core.probes(node, [("uid-web-1", "main", "liveness", failed)], NOW, first=False)
+        assert series(core, "pod_container_probe_failures_total") == {"main failed liveness web": 3}
+        assert core.vitals.core.faults["lifecycle"] == 0
+
     def test_a_pod_that_left_the_view_takes_its_row_along_and_nothing_is_counted(self) -> None:
         core = begun(applied(pod()))
         counted = sum(core.vitals.core.observations.values())

@@ -32,6 +32,9 @@ LARGEST = 32 * 2**20
 """Bytes of an answer; a node of 500 pods with three probes each sends 6 MiB."""
 _FAILED = b'result="failed"'
 _SERIES = b"prober_probe_total{"
+_MOST = 2**53
+"""Beyond this the kubelet's floats no longer count one by one."""
+_PROBES = frozenset(("liveness", "readiness", "startup"))
 _ADDRESSES = ("InternalIP", "Hostname", "ExternalIP")
 
 log = structlog.get_logger()
@@ -169,13 +172,18 @@ class Kubelets:
 
 
 def failed(text: bytes) -> Iterator[Total]:
-    """The totals of failed attempts in an answer; only the lines that matter are parsed. Raises ValueError."""
+    """The totals of failed attempts in an answer; only the lines that matter are parsed.
+
+    Raises ValueError for text that is none of the format, and for numbers that no counter can have.
+    """
     lines = [line for line in text.splitlines() if line.startswith(_SERIES) and _FAILED in line]
     for family in text_string_to_metric_families(b"\n".join(lines).decode() + "\n"):
         for sample in family.samples:
             found = sample.labels
             uid, container, probe = (found.get(key, "") for key in ("pod_uid", "container", "probe_type"))
-            if uid and container and probe and sample.value >= 0:
+            if not 0 <= sample.value <= _MOST:  # NaN is neither
+                raise ValueError(f"{sample.value} failed attempts")
+            if uid and container and probe.lower() in _PROBES:
                 yield Total(uid, container, probe.lower(), int(sample.value))
 
 

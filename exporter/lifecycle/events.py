@@ -152,8 +152,11 @@ def _grown(record: Record, notice: Notice, since: float, *, baseline: bool) -> t
 
 
 def _image_pulled(record: Record, notice: Notice, text: PullText, grown: int, now: float) -> ImagePulled:
-    kind: ContainerType | Literal[""] = next((c.type for c in record.containers if c.name == notice.container), "")
-    return ImagePulled(now, record.pod, notice.container, kind, text.result, "", grown, text.registry, text.seconds)
+    """Of a container that the pod does not have the name is not told."""
+    c = next((c for c in record.containers if c.name == notice.container), None)
+    kind: ContainerType | Literal[""] = c.type if c else ""
+    name = c.name if c else ""
+    return ImagePulled(now, record.pod, name, kind, text.result, "", grown, text.registry, text.seconds)
 
 
 def _killed(record: Record, kill: Kill, now: float, seen: list[Observation]) -> Record:

@@ -12,6 +12,8 @@ from exporter.lifecycle.observations import Value
 
 NEVER = -1
 """Total of a series that was not read yet."""
+MOST = 2**53
+"""Failures that are counted of one probe; a kubelet that makes up numbers must not make one that no file can hold."""
 
 
 class Failures(Value, frozen=True):
@@ -57,7 +59,7 @@ def read(failures: Failures, total: int, *, base: bool) -> Failures:
         counted = failures.events if base else total
     else:
         counted = failures.kubelet + (total - known if total >= known else total)
-    return replace(failures, kubelet=counted, total=total)
+    return replace(failures, kubelet=min(counted, MOST), total=total)
 
 
 def told(failures: Failures) -> Failures:

@@ -51,10 +51,13 @@ Step = tuple[Record, list[Observation]]
 
 
 def key_of(pod: Pod) -> str:
-    """The uid; a mirror pod's is new whenever its kubelet re-creates it, so there config and node are the key (R10)."""
+    """The uid; a mirror pod's is new whenever its kubelet re-creates it, so config, node and name are its key (R10).
+
+    Whoever makes a pod may give it the annotation of another one, but not its name.
+    """
     if is_mirror(pod) and pod.metadata.annotations:
         node = pod.spec.node_name if pod.spec else ""
-        return f"{pod.metadata.annotations.config_mirror}@{node}"
+        return f"{pod.metadata.annotations.config_mirror}@{node}/{pod.metadata.namespace}/{pod.metadata.name}"
     return pod.metadata.uid
 
 

@@ -13,11 +13,14 @@ Step = tuple[Record, list[Observation]]
 
 
 def heard(record: Record, container: str, text: ProbeText, grown: int, now: float, seen: list[Observation]) -> Record:
-    """An Event told of `grown` more attempts; `container` is "" where it stands for several."""
+    """An Event told of `grown` more attempts; `container` is "" where it stands for several.
+
+    One that names a container which the pod does not have counts for none: anything may stand in an Event.
+    """
     c = _probed(record, container, text.probe)
     if c is None:
         cause = text.cause or OTHER
-        seen.append(ProbeFailed(now, record.pod, container, "", text.probe, text.outcome, cause, grown, grown))
+        seen.append(ProbeFailed(now, record.pod, "", "", text.probe, text.outcome, cause, grown, grown))
         return record
     counted = grown
     if text.outcome == "failed":

@@ -171,7 +171,7 @@ class Tracker:
         """Keys of the pods that a complete list no longer has; the first list is the baseline (R10)."""
         self._baseline.setdefault(listed.namespace, listed.at)
         keys = [key for key in self._names.values() if key not in listed.uids]  # at once; a mirror pod's is no uid
-        records = (self._records[key] for key in keys)
+        records = [record for key in keys if (record := self._records.get(key)) is not None]
         return [r.key for r in records if _within(listed, r.pod.namespace) and r.pod.uid not in listed.uids]
 
     def vanished(self, key: str, now: float) -> None:
@@ -238,10 +238,15 @@ class Tracker:
         self._kubelets.add(node)
         return first and not known
 
-    def probe_failures(self, uid: str, container: str, probe: str, total: int, now: float, *, first: bool) -> None:
-        """The kubelet's counter of failed attempts; `first`: it is of the first read of this node."""
+    def probe_failures(
+        self, node: str, uid: str, container: str, probe: str, total: int, now: float, *, first: bool
+    ) -> None:
+        """A kubelet's counter of failed attempts; `first`: it is of the first read of this node.
+
+        What it says of pods of other nodes is not heard. A pod's binding may reach us later: the next read tells all.
+        """
         record = self._records.get(uid)
-        if record is not None and record.gone_at == inf:
+        if record is not None and record.gone_at == inf and record.node == node:
             base = first and record.created < self._began(record.pod.namespace) - SLACK
             after, seen = probes.read(record, container, probe, total, now, base=base)
             if after is not record:
@@ -286,10 +291,13 @@ class Tracker:
         return pods.applied(record, pod, now, gap=gap, wait=self._wait_for_cause)
 
     def _subject(self, notice: Notice) -> Record | None:
-        """The pod that an Event is about: by uid, a mirror pod by its config's hash, else by name."""
+        """The pod that an Event is about: by uid, a mirror pod by its config's hash, else by name.
+
+        Whoever may write Events into one namespace can name any uid: the pod's namespace and name must be its own too.
+        """
         record = self._records.get(notice.uid)
         if record is not None:
-            return record
+            return record if (record.pod.namespace, record.pod.name) == (notice.namespace, notice.pod) else None
         named = self._records.get(self._names.get(f"{notice.namespace}/{notice.pod}", ""))
         if named is None or (named.mirror and notice.uid == named.key.partition("@")[0]):
             return named

@@ -78,6 +78,20 @@ def test_only_failed_attempts_of_known_probes_are_read() -> None:
     assert list(failed(b"")) == []
 
 
+def test_a_probe_that_kubernetes_does_not_have_is_not_read() -> None:
+    assert list(failed(TEXT.replace(b"Liveness", b"Forged"))) == [Total("u-b", "proxy", "startup", 1_000_000)]
+
+
+@pytest.mark.parametrize("value", [b"-1", b"NaN", b"+Inf", b"1e300", b"9007199254740994"])
+def test_a_number_that_no_counter_can_have_spoils_the_answer(value: bytes) -> None:
+    with pytest.raises(ValueError, match="failed attempts"):
+        list(failed(TEXT.replace(b"1e+06", value)))
+
+
+def test_the_largest_number_that_counts_one_by_one_is_read() -> None:
+    assert [t.failed for t in failed(TEXT.replace(b"1e+06", b"9007199254740992"))] == [7, 2**53]
+
+
 def test_the_recorded_kubelets_answer_is_read() -> None:
     totals = list(failed(RECORDED.read_bytes()))
     assert {(t.container, t.probe) for t in totals} == {
@@ -106,6 +120,7 @@ async def test_a_node_is_asked_at_its_own_address_with_our_token(tmp_path: Path)
         (refused(401, "no"), "unauthorized"),
         (refused(403, "no"), "forbidden"),
         (answer(b'prober_probe_total{result="failed" oops'), "protocol"),
+        (answer(TEXT.replace(b"1e+06", b"1e300")), "protocol"),
         (refused(500, "no"), "unreachable"),
         (answer(b"", 302, Location="http://192.0.2.1/"), "unreachable"),
     ],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
+from msgspec.msgpack import encode
 from msgspec.structs import replace
 
 from exporter.lifecycle import events
@@ -200,6 +202,25 @@ def test_an_event_of_a_static_pod_names_the_hash_of_its_config() -> None:
     assert counts(witness.hear(unhealthy(uid="other", name="web-0.2"))) == []
 
 
+@pytest.mark.parametrize("claimed", [{"name": "web-1"}, {"namespace": "bank"}])
+def test_an_event_that_names_another_pods_uid_is_nobodys(claimed: dict[str, Any]) -> None:
+    """The API server holds an Event to its own namespace, but not to the pods in it."""
+    witness = watching(spec=LIVENESS)
+    subject = replace(unhealthy().involved_object, **claimed)
+    assert witness.hear(replace(unhealthy(), involved_object=subject)) == []
+    witness.elapse(60 + PATIENCE)
+    assert witness.tracker.early.lost == 1
+
+
+@pytest.mark.parametrize("claimed", [{"name": "web-1"}, {"namespace": "bank"}])
+def test_an_event_that_names_another_static_pods_hash_is_nobodys(claimed: dict[str, Any]) -> None:
+    witness = Witness()
+    witness.apply(pod(runs(0, "a"), mirror="c0ffee"))
+    witness.apply(pod(runs(0, "b"), uid="uid-1", mirror="other", **claimed))
+    subject = replace(unhealthy(uid="c0ffee").involved_object, **claimed)
+    assert witness.hear(replace(unhealthy(), involved_object=subject)) == []
+
+
 def test_an_event_of_a_pod_that_has_just_gone_counts() -> None:
     witness = watching()
     witness.delete(pod(runs(0, "a"), deleted=70))
@@ -243,6 +264,15 @@ def test_an_event_for_several_containers_names_none() -> None:
     combined = unhealthy("(combined from similar events): Liveness probe failed: x", count=4)
     (failed,) = of(witness.hear(combined), ProbeFailed)
     assert (failed.container, failed.container_type, failed.counted) == ("", "", 4)
+
+
+def test_a_container_that_the_pod_does_not_have_makes_no_series() -> None:
+    witness = watching(spec=LIVENESS)
+    (failed,) = of(witness.hear(unhealthy(container="forged", count=4)), ProbeFailed)
+    assert (failed.container, failed.container_type, failed.counted) == ("", "", 4)
+    present = event("Pulled", 'image "x" already present', kind="Normal", container="forged", name="web-0.2")
+    (pulled,) = of(witness.hear(present), ImagePulled)
+    assert (pulled.container, pulled.container_type) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -502,7 +532,7 @@ def test_a_killed_sidecar_is_told_like_any_container() -> None:
 
 def read(witness: Witness, total: int, *, first: bool = False, now: float = 60) -> list[int]:
     before = len(witness.seen)
-    witness.tracker.probe_failures("uid-0", "main", "liveness", total, T0 + now, first=first)
+    witness.tracker.probe_failures("node-1", "uid-0", "main", "liveness", total, T0 + now, first=first)
     return [o.counted for o in of(witness.seen[before:], ProbeFailed)]
 
 
@@ -536,8 +566,32 @@ def test_a_failure_that_a_later_read_shows_first_is_new() -> None:
     assert read(witness, 2, first=False) == [2]
 
 
+def test_a_kubelet_is_not_heard_about_the_pods_of_other_nodes() -> None:
+    witness = watching(spec=LIVENESS)
+    witness.tracker.probe_failures("node-2", "uid-0", "main", "liveness", 7, T0, first=False)
+    assert witness.seen == []
+    assert read(witness, 3) == [3]
+
+
+def test_a_total_that_comes_before_its_pods_binding_is_told_by_the_next_read() -> None:
+    witness = Witness()
+    witness.apply(pod(node="", phase="Pending", specs=(LIVENESS,)))
+    assert read(witness, 2, first=True) == []
+    witness.apply(pod(runs(0, "a"), specs=(LIVENESS,)))
+    assert read(witness, 3) == [3]
+
+
+def test_a_kubelet_that_makes_up_numbers_makes_none_that_a_checkpoint_cannot_hold() -> None:
+    witness = watching(spec=LIVENESS)
+    for _ in range(3000):
+        read(witness, 2**53)
+        read(witness, 0)
+    assert encode(witness.record())
+    assert witness.container().failures[0].untold == 0
+
+
 def test_totals_of_pods_or_containers_that_are_not_there_change_nothing() -> None:
     witness = watching()
-    witness.tracker.probe_failures("nobody", "main", "liveness", 3, T0, first=False)
-    witness.tracker.probe_failures("uid-0", "nobody", "liveness", 3, T0, first=False)
+    witness.tracker.probe_failures("node-1", "nobody", "main", "liveness", 3, T0, first=False)
+    witness.tracker.probe_failures("node-1", "uid-0", "nobody", "liveness", 3, T0, first=False)
     assert witness.seen == []

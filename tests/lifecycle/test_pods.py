@@ -80,10 +80,12 @@ def test_a_static_pods_containers_may_be_older_than_its_picture_so_their_past_is
     assert first(mirror, new=new)[1] == (["None -> Running"] if new else [])
 
 
-def test_a_mirror_pod_is_known_by_its_config_and_node() -> None:
+def test_a_mirror_pod_is_known_by_its_config_node_and_name() -> None:
     assert pods.key_of(pod(uid="a", mirror="hash")) == pods.key_of(pod(uid="b", mirror="hash"))
     assert pods.key_of(pod(uid="a", mirror="hash")) != pods.key_of(pod(uid="a", mirror="hash", node="node-2"))
     assert pods.key_of(pod(uid="a", mirror="hash")) != pods.key_of(pod(uid="a", mirror="other"))
+    assert pods.key_of(pod(uid="a", mirror="hash")) != pods.key_of(pod(uid="a", mirror="hash", name="web-1"))
+    assert pods.key_of(pod(uid="a", mirror="hash")) != pods.key_of(pod(uid="a", mirror="hash", namespace="bank"))
 
 
 # what a pod may lack

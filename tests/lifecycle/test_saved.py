@@ -275,7 +275,7 @@ class TestKubelets:
         after.apply(running(), gap=True)
         first = after.tracker.kubelet_read("node-1", first=True)
         assert not first
-        after.tracker.probe_failures("uid-0", "main", "liveness", 4, T0 + 70, first=first)
+        after.tracker.probe_failures("node-1", "uid-0", "main", "liveness", 4, T0 + 70, first=first)
         assert failures(after.seen) == 4
 
     def test_the_first_read_of_a_kubelet_is_the_base_for_older_pods(self) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from exporter.lifecycle.observations import ContainerAppeared, PhaseChanged, Workload
@@ -116,6 +118,13 @@ def test_a_pod_that_a_list_has_stays() -> None:
     witness = Witness()
     witness.apply(pod(runs(0, "a")))
     assert witness.relist("uid-0") == []
+
+
+def test_a_name_without_a_record_does_not_keep_a_list_from_telling_what_is_gone() -> None:
+    witness = Witness()
+    witness.tracker._names["shop/odd"] = "nobody"
+    witness.apply(pod(runs(0, "a")))
+    assert witness.relist("uid-other") == LOST_WHILE_RUNNING
 
 
 def test_a_list_of_one_namespace_says_nothing_of_others() -> None:
@@ -253,6 +262,20 @@ def test_a_late_deletion_of_the_first_mirror_pod_leaves_the_second_alone() -> No
     witness.apply(pod(runs(3, "d"), uid="two", mirror="hash", created=85))
     assert witness.delete(pod(runs(3, "d"), uid="one", mirror="hash", deleted=80)) == []
     assert witness.tracker.objects["pods"] == 1
+
+
+@pytest.mark.parametrize("other", [{"namespace": "bank"}, {"name": "web-1"}])
+def test_pods_that_claim_to_mirror_the_same_config_are_told_apart(other: dict[str, Any]) -> None:
+    """The annotation is a text that whoever makes a pod may write."""
+    witness = Witness()
+    gone = ["Running -> Terminating", "Terminating -> Deleted"]
+    witness.apply(pod(runs(3, "d"), uid="one", mirror="hash"))
+    assert witness.apply(pod(runs(5, "f"), uid="two", mirror="hash", **other)) == ["None -> Running"]
+    assert witness.tracker.objects["pods"] == len(list(witness.tracker.records())) == 2
+    assert witness.delete(pod(runs(3, "d"), uid="one", mirror="hash", deleted=80)) == gone
+    witness.elapse(90 + LINGER)
+    assert witness.relist("two", now=500) == []
+    assert witness.relist(now=510) == ["Running -> Deleted (unobserved)"]
 
 
 # owners
