@@ -75,6 +75,8 @@ class Tracker:
         """Seconds from the checkpoint to the start that goes on from it."""
         self._unseen: set[str] = set()
         """Keys of pods of a checkpoint that nothing has been heard of since."""
+        self._static: dict[str, str] = {}
+        """Keys of mirror pods by what their kubelet calls them: the hash of their config, @, the node."""
         self._kubelets: set[str] = set()
         """Nodes whose kubelets have been read."""
 
@@ -134,6 +136,8 @@ class Tracker:
             self._unseen.add(record.key)
         self._records[record.key] = record
         self._deadlines.set(record.key, self._due(record))
+        if record.mirror:
+            self._static.setdefault(_static_name(record.key), record.key)
         self._wait(None, record)
 
     def pod(self, pod: Pod, now: float, *, gap: bool) -> None:
@@ -245,7 +249,7 @@ class Tracker:
 
         What it says of pods of other nodes is not heard. A pod's binding may reach us later: the next read tells all.
         """
-        record = self._records.get(uid)
+        record = self._records.get(uid) or self._records.get(self._static.get(f"{uid}@{node}", ""))
         if record is not None and record.gone_at == inf and record.node == node:
             base = first and record.created < self._began(record.pod.namespace) - SLACK
             after, seen = probes.read(record, container, probe, total, now, base=base)
@@ -291,7 +295,7 @@ class Tracker:
         return pods.applied(record, pod, now, gap=gap, wait=self._wait_for_cause)
 
     def _subject(self, notice: Notice) -> Record | None:
-        """The pod that an Event is about: by uid, a mirror pod by its config's hash, else by name.
+        """The pod that an Event is about: by uid, a mirror pod by its config's hash too, else by name.
 
         Whoever may write Events into one namespace can name any uid: the pod's namespace and name must be its own too.
         """
@@ -299,7 +303,7 @@ class Tracker:
         if record is not None:
             return record if (record.pod.namespace, record.pod.name) == (notice.namespace, notice.pod) else None
         named = self._records.get(self._names.get(f"{notice.namespace}/{notice.pod}", ""))
-        if named is None or (named.mirror and notice.uid == named.key.partition("@")[0]):
+        if named is None or (named.mirror and notice.uid in (named.key.partition("@")[0], named.pod.uid)):
             return named
         return None if notice.uid else named
 
@@ -344,6 +348,8 @@ class Tracker:
         self._deliver(before, after, seen)
         self._records[after.key] = after
         self._deadlines.set(after.key, pods.due(after))
+        if after.mirror:
+            self._static.setdefault(_static_name(after.key), after.key)
         name = f"{after.pod.namespace}/{after.pod.name}"
         if after.gone_at == inf:
             self._names[name] = after.key
@@ -375,7 +381,8 @@ class Tracker:
             del self._templates[next(iter(self._templates))]
 
     def _drop(self, key: str) -> None:
-        del self._records[key]
+        if self._records.pop(key).mirror and self._static.get(_static_name(key)) == key:
+            del self._static[_static_name(key)]
         self._deadlines.set(key, inf)
 
     def _wait(self, before: Record | None, after: Record) -> None:
@@ -392,6 +399,11 @@ class Tracker:
 
     def _owners(self, of: type[Anything]) -> dict[str, Workload]:
         return self._jobs if of is Job else self._replicasets
+
+
+def _static_name(key: str) -> str:
+    """What of a mirror pod's key its kubelet knows."""
+    return key.partition("/")[0]
 
 
 def _name(pod: Pod) -> str:

@@ -200,6 +200,7 @@ def test_an_event_of_a_static_pod_names_the_hash_of_its_config() -> None:
     witness.apply(pod(runs(0, "a"), mirror="c0ffee"))
     assert counts(witness.hear(unhealthy(uid="c0ffee"))) == [1]
     assert counts(witness.hear(unhealthy(uid="other", name="web-0.2"))) == []
+    assert counts(witness.hear(unhealthy(uid="uid-0", name="web-0.3"))) == [1], "a controller goes by the API's uid"
 
 
 @pytest.mark.parametrize("claimed", [{"name": "web-1"}, {"namespace": "bank"}])
@@ -588,6 +589,20 @@ def test_a_kubelet_that_makes_up_numbers_makes_none_that_a_checkpoint_cannot_hol
         read(witness, 0)
     assert encode(witness.record())
     assert witness.container().failures[0].untold == 0
+
+
+def test_a_kubelet_calls_a_static_pod_by_the_hash_of_its_config() -> None:
+    """And nobody else's pod, be it one that bears the same annotation."""
+    witness = Witness()
+    witness.apply(pod(runs(0, "a"), specs=(LIVENESS,), uid="one", mirror="hash"))
+    witness.apply(pod(runs(0, "f"), specs=(LIVENESS,), uid="forged", mirror="hash", name="forged"))
+    for now, total in ((60, 3), (90, 5)):
+        witness.tracker.probe_failures("node-1", "hash", "main", "liveness", total, T0 + now, first=False)
+        if now == 60:
+            witness.delete(pod(runs(0, "a"), uid="one", mirror="hash", deleted=80))
+            witness.apply(pod(runs(0, "a"), specs=(LIVENESS,), uid="two", mirror="hash", created=85))
+    told = of(witness.seen, ProbeFailed)
+    assert [(o.pod.name, o.pod.uid, o.counted) for o in told] == [("web-0", "one", 3), ("web-0", "two", 2)]
 
 
 def test_totals_of_pods_or_containers_that_are_not_there_change_nothing() -> None:
