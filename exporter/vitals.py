@@ -136,7 +136,7 @@ class WebVitals:
     """What the HTTP server has met."""
 
     rejected: Counter[str] = field(default_factory=Counter)
-    """Requests refused or cut, by reason: busy, slow, …."""
+    """Requests refused or cut and idle connections closed for others, by reason: busy, slow, …."""
     scrape_seconds: float = 0.0
     scrape_bytes: int = 0
     scraped_at: float = 0.0

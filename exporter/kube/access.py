@@ -17,8 +17,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
 
 from exporter.errors import AccessError
 
@@ -32,6 +34,7 @@ class RequestOptions(TypedDict):
     ssl: ssl.SSLContext | bool
     server_hostname: str | None
     proxy: str | None
+    proxy_headers: dict[str, str] | None
 
 
 class Access:
@@ -47,6 +50,7 @@ class Access:
             loaded = _load(kubeconfig, context)
             self.url: str = loaded.host
             tls = _tls(loaded) if self.url.startswith("https:") else True
+            proxy, login = _proxy(loaded.proxy, self.url)
         self._loaded = loaded
         self.certified = bool(loaded.cert_file)
         """Whether we show a client certificate."""
@@ -55,7 +59,8 @@ class Access:
         self.options = RequestOptions(
             ssl=tls,
             server_hostname=loaded.tls_server_name if tls is not True else None,
-            proxy=_proxy(loaded.proxy, self.url),
+            proxy=proxy,
+            proxy_headers=login,
         )
 
     async def headers(self) -> dict[str, str]:
@@ -162,17 +167,29 @@ def _tls(loaded: Any, ca_file: str | None = None) -> ssl.SSLContext:  # noqa: AN
     return context
 
 
-def _proxy(configured: str | None, url: str) -> str | None:
-    """Give the proxy: the kubeconfig's, else the environment's with its NO_PROXY.
+def _proxy(configured: str | None, url: str) -> tuple[str | None, dict[str, str] | None]:
+    """Give the proxy, the kubeconfig's, else the environment's with its NO_PROXY, and the header that it wants.
 
-    Not by aiohttp's trust_env, which would also send passwords of a ~/.netrc to the API server.
+    User and password go into that header, since aiohttp's errors quote the address. Not by aiohttp's trust_env, which
+    would also send passwords of a ~/.netrc to the API server.
     """
     server = urlsplit(url)
     host = server.hostname or ""
     proxy = configured or (None if proxy_bypass(host) else getproxies().get(server.scheme))
-    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
-        raise AccessError("the proxy for the API server must be an http:// or https:// address; SOCKS is not supported")
-    return proxy
+    if not proxy:
+        return None, None
+    address = urlsplit(proxy)
+    login, _, place = address.netloc.rpartition("@")
+    bare = address._replace(netloc=place).geturl()
+    if address.scheme not in ("http", "https") or "@" in bare:
+        raise AccessError(
+            "the proxy for the API server must be an http:// or https:// address, with special characters of user and "
+            "password percent-encoded; SOCKS is not supported"
+        )
+    if not login:
+        return bare, None
+    user, _, password = map(unquote, login.partition(":"))
+    return bare, {"Proxy-Authorization": aiohttp.encode_basic_auth(user, password)}
 
 
 @contextmanager

@@ -80,6 +80,8 @@ class Connection:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             self._session = _session()
+        if access.url.startswith("http:"):  # no CONNECT carries the proxy's header
+            headers = {**headers, **(access.options["proxy_headers"] or {})}
         return await self._session.get(
             access.url + path,
             params=query,

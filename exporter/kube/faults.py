@@ -87,4 +87,15 @@ def translated(doing: str) -> Iterator[None]:
     except TimeoutError as error:
         raise SilenceError(f"{doing}: nothing came within the limit") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise StreamError(f"{doing}: {type(error).__name__}: {cut(error)}") from error
+        raise StreamError(f"{doing}: {type(error).__name__}: {cut(_said(error))}") from error
+
+
+def _said(error: Exception) -> str:
+    """Give a transport's error without the addresses that it quotes: a password may stand in them."""
+    match error:
+        case aiohttp.ClientResponseError():
+            return f"{error.status} {error.message}"
+        case aiohttp.InvalidURL():
+            return "the address cannot be used"
+        case _:
+            return str(error)

@@ -113,7 +113,9 @@ class Kubelets:
             await asyncio.sleep(max(0.0, self._interval - (time.monotonic() - began)))
 
     async def read_all(self) -> None:
-        """Read every node once."""
+        """Read every node once; with the CA read anew if TLS failed the last time: it may have been replaced."""
+        if "tls" in self._trouble.values():
+            self._tls = (None, True)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), cookie_jar=aiohttp.DummyCookieJar()
         ) as session:
@@ -150,7 +152,7 @@ class Kubelets:
                 return await _bounded(response)
 
     def _context(self, access: Any) -> ssl.SSLContext | bool:  # noqa: ANN401 - an Access or what stands for one
-        """The TLS context of these credentials; made anew when they are loaded anew."""
+        """The TLS context of these credentials; made anew when they are loaded anew, or it has been forgotten."""
         if self._scheme != "https":
             return True
         if self._tls[0] is not access:

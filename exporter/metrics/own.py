@@ -295,7 +295,7 @@ class OwnCollector(Collector):
         )
         yield _counter(
             "http_rejected",
-            "Requests refused or cut, by reason.",
+            "Requests refused or cut, and idle connections closed to make room for others, by reason.",
             ("reason",),
             [((reason,), count) for reason, count in vitals.web.rejected.items()],
         )

@@ -30,9 +30,10 @@ Render: TypeAlias = Callable[[bool, frozenset[str]], Answer]
 Scraped: TypeAlias = Callable[[int], None]
 """See `exporter.web.server.Source.scraped`."""
 
-REASONS = ("busy", "connections", "disconnected", "failed", "slow")
-"""Why a scrape was refused or cut. busy: no turn came in time; connections: too many are open; disconnected: the client
-left, for instance at Prometheus's scrape_timeout; failed: an error of ours; slow: the client did not read in time."""
+REASONS = ("busy", "connections", "disconnected", "failed", "idle", "slow")
+"""Why a scrape was refused or cut. busy: no turn came in time; connections: too many are open, all with a request;
+disconnected: the client left, for instance at Prometheus's scrape_timeout; failed: an error of ours; idle: too many
+were open, and one that asked for nothing was closed for a new one; slow: the client did not read in time."""
 
 _GZIP_LEVEL = 1
 _GZIP_FORMAT = 31

@@ -14,6 +14,7 @@ from aiohttp import web
 from exporter.errors import ExporterError
 from exporter.settings import Web
 from exporter.vitals import LoopVitals, WatchVitals, WebVitals
+from exporter.web.clients import Clients
 from exporter.web.health import Health
 from exporter.web.pages import LandingPage
 from exporter.web.scrape import REASONS, Answer, Limits, Scrapes
@@ -21,7 +22,8 @@ from exporter.web.scrape import REASONS, Answer, Limits, Scrapes
 DRAIN_SECONDS = 3.0
 """For running scrapes at the end; the whole end may take 5 s."""
 IDLE_SECONDS = 75.0
-"""A connection without a complete request is closed: longer than the usual scrape interval of 60 s."""
+"""A connection that has had an answer and asks for nothing more is closed: longer than the usual scrape interval of
+60 s. A new one has less, `clients.FIRST_REQUEST_SECONDS`."""
 MOST_CONNECTIONS = 128
 FEWEST_CONNECTIONS = 4
 """Served whatever the limit of file descriptors is: a scraper, a kubelet's probes, a person."""
@@ -71,13 +73,13 @@ class Server:
         limits: Limits = Limits(),  # noqa: B008 - immutable
         reserved: int = RESERVED,
     ) -> None:
-        self._most = most_connections(reserved)
+        self._clients = Clients(most_connections(reserved), vitals)
         self._settings = settings
         self._vitals = vitals
         self._scrapes = Scrapes(source.render, source.scraped, vitals, limits)
         self._health = Health(source.ready, loop)
         page = LandingPage(self._health.unready, watches, vitals)
-        app = web.Application()
+        app = web.Application(middlewares=[self._clients.mark_running])
         app.on_response_prepare.append(_add_headers)
         app.router.add_get("/", page.get)
         app.router.add_get("/metrics", self._scrapes.get)
@@ -134,11 +136,7 @@ class Server:
         return await loop.create_server(self._accept, sock=everywhere, backlog=BACKLOG)
 
     def _accept(self) -> asyncio.BaseProtocol:
-        server = self._runner.server
-        if server is None or len(server.connections) >= self._most:
-            self._vitals.rejected["connections"] += 1
-            return _Refusal()
-        return server()
+        return self._clients.connection(self._runner.server)
 
 
 def most_connections(reserved: int) -> int:
@@ -147,11 +145,6 @@ def most_connections(reserved: int) -> int:
     if descriptors == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
     return min(MOST_CONNECTIONS, max(FEWEST_CONNECTIONS, descriptors - reserved))
-
-
-class _Refusal(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from kubernetes.config import incluster_config
 
-from exporter.errors import AccessError
+from exporter.errors import AccessError, StreamError
 from exporter.kube.access import Access
 from exporter.kube.connection import Connection
 from tests.kube.certificates import Authority, Pair, authority
-from tests.kube.scripted import Request, answer, serving
+from tests.kube.scripted import Request, answer, refused, serving
 
 SECRET = "hunter2-hunter2"
 
@@ -339,6 +339,10 @@ async def tunnelling(seen: list[str]) -> AsyncIterator[str]:
     listener.close()
 
 
+def login(user_and_password: str) -> str:
+    return "Basic " + base64.b64encode(user_and_password.encode()).decode()
+
+
 class TestProxy:
     async def test_a_proxy_of_the_kubeconfig_tunnels_tls(
         self, tmp_path: Path, ca: Authority, tls: ssl.SSLContext
@@ -349,7 +353,8 @@ class TestProxy:
             config = kubeconfig(tmp_path, server.url, {"token": "t"}, **options)
             request = await ask(Access(config), server.requests)
         assert request.headers["Authorization"] == "Bearer t"
-        assert "Proxy-Authorization: Basic" in seen[0]
+        assert f"Proxy-Authorization: {login('me:pw')}" in seen[0]
+        assert "Proxy-Authorization" not in request.headers
         assert "Bearer" not in seen[0]
 
     @pytest.mark.parametrize(("direct", "expected"), [("", "http://proxy:3128"), ("127.0.0.1", None)])
@@ -360,6 +365,41 @@ class TestProxy:
         monkeypatch.setenv("NO_PROXY", direct)
         access = Access(kubeconfig(tmp_path, "https://127.0.0.1:1", {"token": "t"}))
         assert access.options["proxy"] == expected
+
+    @pytest.mark.parametrize("status", [403, 407, 503])
+    @pytest.mark.parametrize("by", ["kubeconfig", "environment"])
+    async def test_a_proxy_that_refuses_is_told_without_its_password(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, by: str
+    ) -> None:
+        async with serving(refused(status)) as proxy:
+            address = proxy.url.replace("http://", f"http://me:{SECRET}%40@")
+            if by == "environment":
+                monkeypatch.setenv("HTTPS_PROXY", address)
+            options = {"proxy-url": address} if by == "kubeconfig" else {}
+            access = Access(kubeconfig(tmp_path, "https://127.0.0.1:1", {"token": "t"}, **options))
+            with pytest.raises(StreamError, match=f"GET /version: ClientHttpProxyError: {status}") as caught:
+                await ask(access, proxy.requests)
+        assert proxy.requests[0].headers["Proxy-Authorization"] == login(f"me:{SECRET}@")
+        assert SECRET not in f"{caught.value} {caught.value.__cause__} {caught.value.__cause__!r}"
+
+    async def test_a_proxy_of_an_http_server_gets_its_password(self, tmp_path: Path) -> None:
+        async with serving(answer()) as proxy:
+            options = {"proxy-url": proxy.url.replace("http://", "http://me:pw@")}
+            request = await ask(Access(kubeconfig(tmp_path, "http://192.0.2.1", {}, **options)), proxy.requests)
+        assert request.headers["Proxy-Authorization"] == login("me:pw")
+
+    @pytest.mark.parametrize("address", [f"http://me:{SECRET}/@proxy", f"http://me:{SECRET}@[proxy"])
+    def test_a_proxy_that_cannot_be_read_is_refused_without_its_password(self, tmp_path: Path, address: str) -> None:
+        config = kubeconfig(tmp_path, "http://127.0.0.1:1", {}, **{"proxy-url": address})
+        with pytest.raises(AccessError) as caught:
+            Access(config)
+        assert SECRET not in str(caught.value)
+
+    async def test_a_server_that_cannot_be_read_is_told_without_its_password(self, tmp_path: Path) -> None:
+        config = kubeconfig(tmp_path, f"http://me:{SECRET}@127.0.0.1:port", {})
+        with pytest.raises(StreamError, match="the address cannot be used") as caught:
+            await ask(Access(config), [])
+        assert SECRET not in str(caught.value)
 
     def test_a_socks_proxy_is_refused_without_its_password(self, tmp_path: Path) -> None:
         config = kubeconfig(tmp_path, "http://127.0.0.1:1", {}, **{"proxy-url": f"socks5://me:{SECRET}@127.0.0.1:1080"})

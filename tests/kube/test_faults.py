@@ -4,10 +4,20 @@ import ssl
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from exporter.errors import AccessError, ApiError, StreamError
 from exporter.kube.faults import ProtocolError, SilenceError, concerns_tls, cut, reason, translated
 from exporter.vitals import RESTART_REASONS
+
+WITH_PASSWORD = "http://me:hunter2@proxy:3128"
+
+
+def refused_by_proxy(status: int) -> aiohttp.ClientHttpProxyError:
+    address = URL(WITH_PASSWORD)
+    asked = aiohttp.RequestInfo(address, "CONNECT", CIMultiDictProxy(CIMultiDict()), address)
+    return aiohttp.ClientHttpProxyError(asked, (), status=status, message="Login, please")
 
 
 def over(cause: Exception) -> StreamError:
@@ -57,6 +67,19 @@ def test_transport_errors_become_ours_and_stay_as_the_cause(raised: Exception, m
     assert type(caught.value) is made
     assert caught.value.__cause__ is raised
     assert str(caught.value).startswith("GET /x: ")
+
+
+@pytest.mark.parametrize("raised", [refused_by_proxy(407), aiohttp.InvalidURL(WITH_PASSWORD)])
+def test_an_address_with_a_password_is_not_repeated(raised: Exception) -> None:
+    assert "hunter2" in str(raised)
+    with pytest.raises(StreamError) as caught, translated("GET /x"):
+        raise raised
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_proxy_that_refuses_is_told_by_its_status() -> None:
+    with pytest.raises(StreamError, match="GET /x: ClientHttpProxyError: 407 Login, please"), translated("GET /x"):
+        raise refused_by_proxy(407)
 
 
 def test_a_tls_error_is_found_below_others() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import ssl
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,6 +27,7 @@ from exporter.objects import (
     Unreadable,
 )
 from exporter.vitals import KUBELET_RESULTS, KubeletVitals
+from tests.kube.certificates import authority
 from tests.kube.conftest import write_kubeconfig
 from tests.kube.scripted import Server, Step, answer, refused, serving, silent
 
@@ -40,7 +43,7 @@ Read: TypeAlias = list[tuple[list[Total], bool]]
 
 
 def node(server: Server, name: str = "node-1", kind: str = "InternalIP") -> Node:
-    host, _, port = server.url.removeprefix("http://").partition(":")
+    host, _, port = server.url.partition("://")[2].partition(":")
     status = NodeStatus(
         (NodeAddress("ExternalIP", "192.0.2.1"), NodeAddress(kind, host)), DaemonEndpoints(DaemonEndpoint(int(port)))
     )
@@ -50,18 +53,44 @@ def node(server: Server, name: str = "node-1", kind: str = "InternalIP") -> Node
 class Reader:
     """Kubelets of a scripted server, and what they said."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        server: Server,
+        access: Access | None = None,
+        trust: Trust = Trust(),  # noqa: B008 - immutable
+        scheme: str = "http",
+    ) -> None:
         self.read: Read = []
         self.vitals = KubeletVitals(enabled=True)
         kubeconfig = write_kubeconfig(folder / "config", server.url, "secret-token")
-        self.connection = Connection(lambda: Access(kubeconfig))
+        self.connection = Connection(lambda: access or Access(kubeconfig))
         self.kubelets = Kubelets(
             self.connection,
             lambda _, totals, first: self.read.append((totals, first)),
             self.vitals,
-            trust=Trust(),
-            scheme="http",
+            trust=trust,
+            scheme=scheme,
         )
+
+
+def made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+def with_ca(directory: Path, url: str, certificate: Path) -> Access:
+    """Load a kubeconfig with a token and this CA."""
+    path = directory / "kubeconfig-with-ca"
+    cluster = {"server": url, "certificate-authority": str(certificate)}
+    content = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "clusters": [{"name": "k", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    path.write_text(json.dumps(content))
+    return Access(str(path))
 
 
 async def read(folder: Path, *steps: Step, times: int = 1) -> tuple[Reader, Server]:
@@ -133,6 +162,47 @@ async def test_a_node_that_does_not_answer_is_counted_and_said_once(
     assert result in KUBELET_RESULTS
     assert [entry["log_level"] for entry in logged] == ["warning", "info"]
     assert "secret" not in str(logged)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["--kubelet.ca-file", "the cluster's CA"])
+async def test_a_ca_that_is_replaced_is_trusted_from_the_second_read_on(tmp_path: Path, *, named: bool) -> None:
+    old, new = (authority(made(tmp_path / name)) for name in ("old", "new"))
+    trusted = tmp_path / "ca.crt"
+    trusted.write_bytes(old.certificate.read_bytes())
+    async with serving(answer(TEXT), tls=new.server(new.sign("kubelet"))) as server:
+        access = with_ca(tmp_path, server.url, old.certificate if named else trusted)
+        reader = Reader(tmp_path, server, access, Trust(trusted if named else None), "https")
+        reader.kubelets.apply(Applied(node(server)))
+        await reader.kubelets.read_all()
+        trusted.write_bytes(new.certificate.read_bytes())
+        await reader.kubelets.read_all()
+    assert reader.vitals.reads == {"tls": 1, "ok": 1}
+
+
+async def test_the_ca_is_read_once_for_a_round_that_follows_failures_of_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[bool] = []
+    tls_elsewhere = Access.tls_elsewhere
+
+    def counted(access: Access, ca_file: Path | None, *, insecure: bool) -> ssl.SSLContext:
+        reads.append(insecure)
+        return tls_elsewhere(access, ca_file, insecure=insecure)
+
+    monkeypatch.setattr(Access, "tls_elsewhere", counted)
+    known, unknown = (authority(made(tmp_path / name)) for name in ("known", "unknown"))
+    async with (
+        serving(*[answer(TEXT)] * 4, tls=known.server(known.sign("kubelet"))) as good,
+        serving(tls=unknown.server(unknown.sign("kubelet"))) as bad,
+    ):
+        reader = Reader(tmp_path, good, with_ca(tmp_path, good.url, known.certificate), Trust(), "https")
+        counts = []
+        for named in ("good", "good", "bad", "worse"):
+            reader.kubelets.apply(Applied(node(good if named == "good" else bad, named)))
+            await reader.kubelets.read_all()
+            counts.append(len(reads))
+    assert reader.vitals.reads == {"ok": 4, "tls": 3}
+    assert counts == [1, 1, 1, 2]
 
 
 async def test_a_kubelet_that_hangs_does_not_keep_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
