@@ -16,8 +16,9 @@ from exporter.lifecycle.observations import (
     Workload,
 )
 from exporter.lifecycle.records import Record
-from exporter.metrics.accounts import Account, Feed, Key, feeds_of
+from exporter.metrics.accounts import Account, Feed, feeds_of
 from exporter.metrics.books import Book
+from exporter.metrics.bounds import Key
 from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS, PODS, born_early
 from exporter.metrics.exposed import Exposed, Moment
 from exporter.metrics.families import SCOPES, Family, Fed, GaugeFamily, Level, Scope
@@ -28,6 +29,8 @@ A = TypeVar("A", bound=Account)
 WORKLOADS_PER_NAMESPACE = 500
 MOST_NODES = 5000
 MOST_REGISTRIES = 50
+MOST_BORN = 200
+"""Containers of which an account remembers that they were born; of any other each series is looked up anew."""
 
 
 def levels_of(words: tuple[str, ...]) -> dict[str, Level]:
@@ -77,7 +80,7 @@ class Ledger:
             return Book(make, SCOPES[scope], feeds, exposed=self.exposed, within=within, **bounds)
 
         self._workloads = opened(
-            lambda name, head, feeds: WorkloadAccount(name, head, feeds, self.gauges),
+            lambda name, head, feeds: WorkloadAccount(name, head, feeds, self.gauges, self._workloads.overflow),
             "workload",
             limit=WORKLOADS_PER_NAMESPACE,
             within=1,
@@ -99,7 +102,7 @@ class Ledger:
 
     @property
     def overflow(self) -> Counter[tuple[str, str]]:
-        """What went to `other`: bookings by family and label, workloads and nodes under "all"."""
+        """What went to `other`: bookings by family and label, those of whole accounts under "all"."""
         return sum((book.overflow for book in self._books), Counter())
 
     def tiers(self) -> list[tuple[tuple[Family, ...], list[Account]]]:
@@ -207,7 +210,8 @@ class Ledger:
         early = born_early(seen)
         if early in account.born:
             return
-        account.born = (*account.born, early)
+        if len(account.born) < MOST_BORN:
+            account.born[early] = None
         for family, key in early:
             if (feed := self._early.get(family)) is not None:
                 account.touch(feed.position)
