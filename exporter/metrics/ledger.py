@@ -27,6 +27,8 @@ from exporter.metrics.saved import SavedAccount, placed, saved
 
 A = TypeVar("A", bound=Account)
 WORKLOADS_PER_NAMESPACE = 500
+KINDS_PER_NAMESPACE = 100
+"""Of workloads: any text is a kind in a reference to an owner."""
 MOST_NODES = 5000
 MOST_REGISTRIES = 50
 MOST_BORN = 200
@@ -85,7 +87,7 @@ class Ledger:
             limit=WORKLOADS_PER_NAMESPACE,
             within=1,
         )
-        self._namespaces = opened(Account, "namespace")
+        self._namespaces = opened(Account, "namespace", limit=KINDS_PER_NAMESPACE, within=1)
         self._nodes = opened(Account, "node", limit=MOST_NODES)
         self._registries = opened(Account, "registry", retention=inf, limit=MOST_REGISTRIES)
         self._books = (self._workloads, self._namespaces, self._nodes, self._registries)
