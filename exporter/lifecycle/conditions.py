@@ -7,10 +7,11 @@ from typing import TypeAlias
 
 from exporter.lifecycle.bounded import bounded
 from exporter.lifecycle.observations import ConditionChanged, Observation, PodRef
-from exporter.objects import Pod
+from exporter.objects import Condition, Pod
 
 TRACKED = frozenset(("Ready", "DisruptionTarget", "PodResizePending", "PodResizeInProgress", "AllContainersRestarting"))
 FAILED = "PodFailed"
+STATUSES = frozenset(("True", "False", "Unknown"))
 ENDED = frozenset(("PodCompleted", FAILED))
 """Reasons of Ready=False that only say that the pod has ended; they are written before the phase."""
 
@@ -23,19 +24,24 @@ def applied(before: Known, pod: Pod, ref: PodRef, at: float, seen: list[Observat
 
     A condition that disappears is forgotten.
     """
-    gates = [gate.condition_type for gate in (pod.spec.readiness_gates if pod.spec else None) or ()]
+    gates = {gate.condition_type for gate in (pod.spec.readiness_gates if pod.spec else None) or ()}
     conditions = (pod.status.conditions if pod.status else None) or ()
     followed = [c for c in conditions if c.type in TRACKED or c.type in gates]
-    after = tuple([_pair(c.type, c.status) for c in followed])
+    after = tuple([_pair(c.type, _status(c)) for c in followed])
     if after == before:
         return before
     statuses = dict(before)
     for c in followed:
-        old = statuses.get(c.type)
-        changed = old != c.status and (old is not None or c.status == "True")
-        if changed and not (c.type == "Ready" and c.status == "False" and c.reason in ENDED):
-            seen.append(ConditionChanged(at, ref, c.type, c.status, bounded(c.reason)))
+        old, new = statuses.get(c.type), _status(c)
+        changed = old != new and (old is not None or new == "True")
+        if changed and not (c.type == "Ready" and new == "False" and c.reason in ENDED):
+            seen.append(ConditionChanged(at, ref, c.type, new, bounded(c.reason)))
     return after
+
+
+def _status(condition: Condition) -> str:
+    """True, False or Unknown; the API takes any text, and what it does not define says nothing."""
+    return condition.status if condition.status in STATUSES else "Unknown"
 
 
 @lru_cache(maxsize=1024)

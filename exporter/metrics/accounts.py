@@ -11,18 +11,17 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import msgspec
 
 from exporter.lifecycle.observations import Observation
+from exporter.metrics.bounds import Bounds, Key, Known, bounds_of
 from exporter.metrics.exposed import Count
 from exporter.metrics.families import Fed, HistogramFamily, number
 
-OTHER = "other"
 ALL_CHANGED = -1
 """All bits."""
-Key: TypeAlias = tuple[str, ...]
 
 
 class Feed(NamedTuple):
@@ -34,12 +33,19 @@ class Feed(NamedTuple):
     """Label values and amounts of an observation."""
     labels: str
     """Takes the values of the family's own labels."""
+    bounds: Bounds
 
 
 def feeds_of(families: Iterable[Fed]) -> tuple[Feed, ...]:
     """Families in the order in which an account keeps them."""
     return tuple(
-        Feed(i, family, _samples(family), "".join(f',{name}="%s"' for name in family.label_names))
+        Feed(
+            i,
+            family,
+            _samples(family),
+            "".join(f',{name}="%s"' for name in family.label_names),
+            bounds_of(family.label_names, family.bounds),
+        )
         for i, family in enumerate(families)
     )
 
@@ -100,6 +106,15 @@ class Series(msgspec.Struct, gc=False, eq=False):
         lines.append(f"{family.name}_count{{{labels}}} {total}\n")
         return "".join(lines)
 
+    def owe(self, count: Count) -> bool:
+        """Count what is still to be shown; False if there is no room for it: the buckets are others now."""
+        if len(count.buckets) != len(self.buckets or ()):
+            return False
+        self.value += count.value
+        if self.buckets is not None:
+            self.buckets = [own + owed for own, owed in zip(self.buckets, count.buckets, strict=True)]
+        return True
+
     def add(self, feed: Feed, amount: float) -> None:
         """Count one observation."""
         self.value += amount
@@ -110,7 +125,18 @@ class Series(msgspec.Struct, gc=False, eq=False):
 class Account:
     """The series of one workload, namespace or node, by family and label values, and its lines as last rendered."""
 
-    __slots__ = ("_changed", "_chunks", "_feeds", "_lines", "_valid_until", "head", "name", "series_of", "sharers")
+    __slots__ = (
+        "_changed",
+        "_chunks",
+        "_feeds",
+        "_known",
+        "_lines",
+        "_valid_until",
+        "head",
+        "name",
+        "series_of",
+        "sharers",
+    )
 
     def __init__(self, name: Key, head: str, feeds: tuple[Feed, ...]) -> None:
         self.name = name
@@ -118,6 +144,8 @@ class Account:
         self._feeds = feeds
         self.series_of: dict[int, dict[Key, Series]] = {}
         """By the position of a family; most accounts need few of them."""
+        self._known: dict[str, Known] = {}
+        """Values of bounded labels, of families that have so many series that a bound may be reached; few have."""
         self.sharers = 0
         """How many are booked here: one, or several on an account `other`."""
         self._chunks: tuple[bytes, ...] = ()
@@ -148,16 +176,13 @@ class Account:
 
     def admit(self, feed: Feed, key: Key) -> tuple[Key, list[str]]:
         """Bound a new series' label values; gives the key to use and the labels that overflowed."""
-        names, overflown = feed.family.label_names, []
-        for label, limit, apart in feed.family.bounds:
-            at = names.index(label)
-            alike = names.index(apart) if apart else None
-            keys = [k for k in self.series_of.get(feed.position, ()) if alike is None or k[alike] == key[alike]]
-            known = {k[at] for k in keys} - {OTHER}
-            if key[at] not in known and len(known) >= limit:
-                key = (*key[:at], OTHER, *key[at + 1 :])
-                overflown.append(label)
-        return key, overflown
+        series = self.series_of.get(feed.position, {})
+        if len(series) < feed.bounds.least:
+            return key, []
+        known = self._known.get(feed.family.name)
+        if known is None:
+            known = self._known[feed.family.name] = feed.bounds.first(series)
+        return feed.bounds.admit(known, key)
 
     def chunks(self, now: float) -> tuple[bytes, ...]:
         """The account's lines, one chunk a family; only what changed is formatted anew."""

@@ -9,7 +9,8 @@ from operator import itemgetter
 from typing import Generic, TypeVar
 
 from exporter.lifecycle.observations import Observation
-from exporter.metrics.accounts import OTHER, Account, Feed, Key, Series
+from exporter.metrics.accounts import Account, Feed, Series
+from exporter.metrics.bounds import OTHER, Key
 from exporter.metrics.exposed import Count, Exposed
 from exporter.metrics.families import HistogramFamily, escape
 
@@ -123,22 +124,17 @@ class Book(Generic[A]):
         yield from shared.values()
 
     def reopen(self, shown: Key, booked: Iterable[tuple[Key, float]], now: float) -> A | None:
-        """Open an account as `booked` told; None if nobody is booked there."""
+        """Open an account as `booked` told, under `other` if there were more than now; None if nobody is booked."""
         account = None
         for name, left in booked:
-            account = self._booked[name] = self._opened(shown)
+            account = self._booked[name] = self._open(shown)
             self._idle[name] = now + min(left, self._retention)
         return account
 
     def revive(self, account: A, feed: Feed, key: Key, owed: Count, now: float) -> bool:
         """Let a series begin again at 0, to show later what it owes; False if it has no room for that."""
-        series = self._born(feed, key, now)
-        fits = len(owed.buckets) == len(series.buckets or ())
-        if fits:
-            series.value, series.buckets = owed.value, list(owed.buckets) or None
-        account.series_of.setdefault(feed.position, {})[key] = series
         account.touch(feed.position)
-        return fits
+        return self.series(account, feed, key, now).owe(owed)
 
     def sort(self) -> None:
         """Bring what `reopen` has opened into the order in which it closes."""
@@ -146,7 +142,7 @@ class Book(Generic[A]):
 
     def _open(self, name: Key) -> A:
         group = name[: self._within]
-        if self._own[group] < self._limit:
+        if self._own[group] < self._limit or name in self._accounts:
             return self._opened(name)
         self.overflow["all", self._labels[-1]] += 1
         return self._opened(self._other(name))

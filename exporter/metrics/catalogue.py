@@ -36,10 +36,13 @@ from exporter.metrics.families import CounterFamily, GaugeFamily, HistogramFamil
 
 _PART = "container container_type"
 _OWNER = "workload_kind=pod.workload.kind workload=pod.workload.name"
+_CONTAINERS = ("container", 100, "container_type")
+_NAMES = ("container", 100, "")
 _REASONS = ("reason", 20, "")
 _CAUSES = ("cause", 20, "")
 _EXIT_CODES = ("exit_code", 20, "container")
 _CONDITIONS = ("condition", 25, "")
+_RESOURCES = ("resource", 50, "")
 _EVENTS = "lower bound: exactly what the API's Events say, of which senders drop some in bursts"
 _LOWER = "lower bound: what Kubernetes writes twice alike is seen once"
 
@@ -95,6 +98,7 @@ COUNTERS = (
         "Running containers that went from ready to not ready. Cause container: its readiness probe took it out of "
         "traffic; node: others of the node without such a probe lost it too. Told 5 s late (R7).",
         f"{_PART} cause",
+        bounds=(_CONTAINERS,),
         example="sum by (namespace, workload, container) (increase(pod_container_readiness_losses_total[1h])) > 3",
     ),
     CounterFamily(
@@ -103,7 +107,7 @@ COUNTERS = (
         "Restarts of containers by the cause of the end before. Unobserved: it left no trace in the API (R1-R5).",
         f"{_PART} reason",
         amount="times",
-        bounds=(_REASONS,),
+        bounds=(_CONTAINERS, _REASONS),
         exact="the number exact; causes of a gap are Unobserved or the API's own, and counted as such",
         example="sum by (namespace, workload, container, reason) (increase(pod_container_restarts_total[1h])) > 0",
     ),
@@ -114,7 +118,7 @@ COUNTERS = (
         "Never add these to restarts, most restarts follow a termination (R3-R6).",
         f"{_PART} reason exit_code",
         amount="times",
-        bounds=(_REASONS, _EXIT_CODES),
+        bounds=(_CONTAINERS, _REASONS, _EXIT_CODES),
         exact="exact while the watch is unbroken; ends that nobody saw are Unobserved",
         example='sum by (namespace, workload) (increase(pod_container_terminations_total{reason="OOMKilled"}[1d])) > 0',
     ),
@@ -123,7 +127,7 @@ COUNTERS = (
         ContainerWaiting,
         "Entries of containers into a waiting reason; ContainerCreating and PodInitializing are left out (R9).",
         f"{_PART} reason",
-        bounds=(_REASONS,),
+        bounds=(_CONTAINERS, _REASONS),
         exact=_LOWER,
         example='sum by (workload) (increase(pod_container_waiting_total{reason="CrashLoopBackOff"}[1h]))',
     ),
@@ -132,6 +136,7 @@ COUNTERS = (
         CrashLoopBegan,
         "Crash-loop episodes begun: from the first CrashLoopBackOff until ten minutes of one run (R8).",
         _PART,
+        bounds=(_CONTAINERS,),
         example="sum by (namespace, workload, container) (increase(pod_container_crash_loops_total[1d])) > 0",
     ),
     CounterFamily(
@@ -141,6 +146,7 @@ COUNTERS = (
         "bound without --kubelet.probes: kubelets send 25 Events of a pod at once, then one in five minutes.",
         f"{_PART} probe outcome",
         amount="counted",
+        bounds=(_CONTAINERS,),
         exact=_EVENTS + "; with --kubelet.probes exact but for what follows a pod's last read",
         example="sum by (namespace, workload, container, probe) (increase(pod_container_probe_failures_total[1h])) > 0",
     ),
@@ -151,6 +157,7 @@ COUNTERS = (
         "connection_reset, http_status, exec_exit, grpc, dns, tls, other. A lower bound, always from Events.",
         "container probe cause",
         amount="explained",
+        bounds=(_NAMES,),
         exact=_EVENTS,
         example="topk(5, sum by (workload, probe, cause) (increase(pod_container_probe_failure_causes_total[1h])))",
     ),
@@ -161,6 +168,7 @@ COUNTERS = (
         "network, other. A lower bound: what succeeded is told by Events, of which some are dropped (R9).",
         "container result cause",
         amount="count",
+        bounds=(_NAMES,),
         exact=f"failed: {_LOWER}; pulled, present: {_EVENTS}",
         example='sum by (cause) (increase(pod_container_image_pulls_total{result="failed"}[1h]))',
     ),
@@ -328,30 +336,35 @@ WAITING = GaugeFamily(
     "pod_workload_waiting_containers",
     "Containers that wait, by reason; ContainerCreating and PodInitializing are left out (R9).",
     ("container", "reason"),
+    bounds=(_NAMES, _REASONS),
     example="sum by (namespace, workload, reason) (pod_workload_waiting_containers) > 0",
 )
 LOOPING = GaugeFamily(
     "pod_workload_crash_looping_containers",
     "Containers in a crash-loop episode, those that run at this moment included (R8).",
     _C,
+    bounds=(_CONTAINERS,),
     example="sum by (namespace, workload) (pod_workload_crash_looping_containers) > 0",
 )
 UNSCHEDULABLE = GaugeFamily(
     "pod_workload_unschedulable_pods",
     "Pods that the scheduler cannot place, by cause; gated: it must not try yet (R18).",
     ("cause",),
+    bounds=(_CAUSES,),
     example="sum by (cause) (pod_workload_unschedulable_pods)",
 )
 REQUESTS = GaugeFamily(
     "pod_workload_resource_requests",
     "What the scheduler reserves for the bound, unfinished pods: init containers, sidecars and overhead included.",
     _RESOURCE,
+    bounds=(_RESOURCES,),
     example='sum by (namespace) (pod_workload_resource_requests{resource="cpu"})',
 )
 LIMITS = GaugeFamily(
     "pod_workload_resource_limits",
     "Limits of the bound, unfinished pods, summed by the scheduler's rules.",
     _RESOURCE,
+    bounds=(_RESOURCES,),
     example='sum by (namespace) (pod_workload_resource_limits{resource="memory"})',
 )
 STARTING = GaugeFamily(

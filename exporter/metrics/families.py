@@ -86,11 +86,15 @@ class HistogramFamily(NamedTuple):
 
 
 class GaugeFamily(NamedTuple):
-    """A number of a workload's pods as they are now; `labels` are those behind the workload's own."""
+    """A number of a workload's pods as they are now; `labels` are those behind the workload's own.
+
+    `bounds` as of `CounterFamily`; what is beyond counts as `other`.
+    """
 
     name: str
     help: str
     labels: tuple[str, ...] = ()
+    bounds: tuple[tuple[str, int, str], ...] = ()
     exact: str = "as of the newest updates of the pods"
     example: str = ""
 

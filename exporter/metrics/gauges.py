@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from math import inf
@@ -12,10 +13,12 @@ from exporter.lifecycle.observations import Workload
 from exporter.lifecycle.phases import TERMINAL
 from exporter.lifecycle.records import Record
 from exporter.lifecycle.resources import Amounts, ContainerShape, unit_of
-from exporter.metrics.accounts import Account, Feed, Key
+from exporter.metrics.accounts import Account, Feed
+from exporter.metrics.bounds import Key, bounds_of
 from exporter.metrics.catalogue import (
     CONTAINER_LIMITS,
     CONTAINER_REQUESTS,
+    COUNTED,
     GAUGES,
     LIMITS,
     LOOPING,
@@ -35,7 +38,10 @@ NANO = 10**9
 """Sums are kept in whole billionths, so that what comes and goes leaves no rounding error behind."""
 _STARTING, _UNREADY, _DEADLINE = TIMES
 _LABELS = {family.name: "".join(f',{label}="%s"' for label in family.labels) for family in GAUGES}
+_BOUNDS = {family.name: bounds_of(family.labels, family.bounds) for family in COUNTED}
 _SUMS = frozenset((REQUESTS.name, LIMITS.name))
+FEW = 16
+"""Counts of a pod among which to look for one is cheaper than to hash them all."""
 GAUGES_CHANGED = 63
 """The position that all gauges of an account share."""
 Count: TypeAlias = tuple[str, Key, int]
@@ -120,12 +126,21 @@ def _times(record: Record) -> Iterator[tuple[str, Key, float]]:
 class WorkloadAccount(Account):
     """An account with the gauges of its workload."""
 
-    __slots__ = ("_newest", "_shapes", "born", "counts", "gauges", "times")
+    __slots__ = ("_newest", "_overflow", "_shapes", "born", "counts", "gauges", "times")
 
-    def __init__(self, name: Key, head: str, feeds: tuple[Feed, ...], gauges: tuple[GaugeFamily, ...]) -> None:
+    def __init__(
+        self,
+        name: Key,
+        head: str,
+        feeds: tuple[Feed, ...],
+        gauges: tuple[GaugeFamily, ...],
+        overflow: Counter[tuple[str, str]],
+    ) -> None:
         super().__init__(name, head, feeds)
         self.gauges = gauges
-        self.born: tuple[tuple[tuple[str, Key], ...], ...] = ()
+        self._overflow = overflow
+        """Of all accounts: what went to `other`, by family and label."""
+        self.born: dict[tuple[tuple[str, Key], ...], None] = {}
         """What was born early, container by container: the pods of a workload are mostly alike."""
         self.counts: dict[tuple[str, Key], int] = {}
         self.times: dict[tuple[str, Key], dict[str, float]] = {}
@@ -139,15 +154,31 @@ class WorkloadAccount(Account):
 
     def change(self, pod: str, was: Presence, present: Presence) -> None:
         """Let one pod go and come again as it is now; counts that stay, as most of them do, are left alone."""
-        self._count([count for count in was.counts if count not in present.counts], -1)
-        self._count([count for count in present.counts if count not in was.counts], 1)
+        self._count(_without(present.counts, was.counts), -1)
+        self._count(_without(was.counts, present.counts), 1)
         self._place(pod, was, -1)
         self._place(pod, present, 1)
 
     def _count(self, counts: Iterable[Count], by: int) -> None:
         self.counts.setdefault((READY.name, ()), 0)
         for family, key, amount in counts:
-            self.counts[family, key] = self.counts.get((family, key), 0) + by * amount
+            at = family, key
+            if at not in self.counts:
+                at = family, self._admitted(family, key, by)
+            self.counts[at] = self.counts.get(at, 0) + by * amount
+
+    def _admitted(self, family: str, key: Key, by: int) -> Key:
+        """The key under which a count that has no series of its own yet comes, or goes."""
+        bounds = _BOUNDS[family]
+        if len(self.counts) < bounds.least:
+            return key
+        known = self._known.get(family)
+        if known is None:
+            known = self._known[family] = bounds.first([k for name, k in self.counts if name == family])
+        key, overflown = bounds.admit(known, key)
+        if by > 0:
+            self._overflow.update((family, label) for label in overflown)
+        return key
 
     def _place(self, pod: str, presence: Presence, by: int) -> None:
         self.touch(GAUGES_CHANGED)
@@ -204,6 +235,12 @@ class WorkloadAccount(Account):
                 yield PROBES.name, (name, kind, probe.probe, probe.handler), 1
                 yield PERIOD.name, (name, kind, probe.probe), probe.period
                 yield THRESHOLD.name, (name, kind, probe.probe), probe.threshold
+
+
+def _without(others: tuple[Count, ...], counts: tuple[Count, ...]) -> list[Count]:
+    """The counts that are not among the others."""
+    known = others if len(others) < FEW else frozenset(others)
+    return [count for count in counts if count not in known]
 
 
 def _amounts(family: str, name: str, kind: str, amounts: Amounts) -> Iterable[tuple[str, Key, float]]:

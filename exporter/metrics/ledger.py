@@ -16,8 +16,9 @@ from exporter.lifecycle.observations import (
     Workload,
 )
 from exporter.lifecycle.records import Record
-from exporter.metrics.accounts import Account, Feed, Key, feeds_of
+from exporter.metrics.accounts import Account, Feed, feeds_of
 from exporter.metrics.books import Book
+from exporter.metrics.bounds import Key
 from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS, PODS, born_early
 from exporter.metrics.exposed import Exposed, Moment
 from exporter.metrics.families import SCOPES, Family, Fed, GaugeFamily, Level, Scope
@@ -26,8 +27,12 @@ from exporter.metrics.saved import SavedAccount, placed, saved
 
 A = TypeVar("A", bound=Account)
 WORKLOADS_PER_NAMESPACE = 500
+KINDS_PER_NAMESPACE = 100
+"""Of workloads: any text is a kind in a reference to an owner."""
 MOST_NODES = 5000
 MOST_REGISTRIES = 50
+MOST_BORN = 200
+"""Containers of which an account remembers that they were born; of any other each series is looked up anew."""
 
 
 def levels_of(words: tuple[str, ...]) -> dict[str, Level]:
@@ -77,12 +82,12 @@ class Ledger:
             return Book(make, SCOPES[scope], feeds, exposed=self.exposed, within=within, **bounds)
 
         self._workloads = opened(
-            lambda name, head, feeds: WorkloadAccount(name, head, feeds, self.gauges),
+            lambda name, head, feeds: WorkloadAccount(name, head, feeds, self.gauges, self._workloads.overflow),
             "workload",
             limit=WORKLOADS_PER_NAMESPACE,
             within=1,
         )
-        self._namespaces = opened(Account, "namespace")
+        self._namespaces = opened(Account, "namespace", limit=KINDS_PER_NAMESPACE, within=1)
         self._nodes = opened(Account, "node", limit=MOST_NODES)
         self._registries = opened(Account, "registry", retention=inf, limit=MOST_REGISTRIES)
         self._books = (self._workloads, self._namespaces, self._nodes, self._registries)
@@ -99,7 +104,7 @@ class Ledger:
 
     @property
     def overflow(self) -> Counter[tuple[str, str]]:
-        """What went to `other`: bookings by family and label, workloads and nodes under "all"."""
+        """What went to `other`: bookings by family and label, those of whole accounts under "all"."""
         return sum((book.overflow for book in self._books), Counter())
 
     def tiers(self) -> list[tuple[tuple[Family, ...], list[Account]]]:
@@ -207,7 +212,8 @@ class Ledger:
         early = born_early(seen)
         if early in account.born:
             return
-        account.born = (*account.born, early)
+        if len(account.born) < MOST_BORN:
+            account.born[early] = None
         for family, key in early:
             if (feed := self._early.get(family)) is not None:
                 account.touch(feed.position)

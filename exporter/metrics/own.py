@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.lifecycle.observations import kinds
-from exporter.metrics.catalogue import COUNTERS, HISTOGRAMS
+from exporter.metrics.catalogue import COUNTED, COUNTERS, HISTOGRAMS
 from exporter.vitals import (
     DELAY_BUCKETS,
     DISABLED,
@@ -46,10 +46,11 @@ INFERRED = ("LivenessProbe", "StartupProbe")
 CLAMPED = ("pod_phase_seconds_total", "pod_startup_stage_seconds_total")
 BOUNDED = (
     ("all", "workload"),
+    ("all", "workload_kind"),
     ("all", "node"),
     ("all", "registry"),
     ("pod_labels", "label"),
-    *((family.name, label) for family in (*COUNTERS, *HISTOGRAMS) for label, _, _ in family.bounds),
+    *((family.name, label) for family in (*COUNTERS, *HISTOGRAMS, *COUNTED) for label, _, _ in family.bounds),
 )
 
 Key = TypeVar("Key")

@@ -8,7 +8,8 @@ from typing import TypeAlias
 import msgspec
 
 from exporter.lifecycle.saved import Known, Records
-from exporter.metrics.accounts import Account, Feed, Key
+from exporter.metrics.accounts import Account, Feed
+from exporter.metrics.bounds import Key
 from exporter.metrics.exposed import Count, Moment
 from exporter.metrics.families import Scope
 

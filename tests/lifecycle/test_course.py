@@ -584,6 +584,14 @@ def test_conditions_change_but_are_not_born_by_changing() -> None:
     assert told == [("Ready", "True", ""), (gate, "True", "Registered")]
 
 
+def test_a_status_that_the_api_does_not_define_is_unknown_whatever_it_says() -> None:
+    story = Story()
+    story.spec["readinessGates"] = [{"conditionType": "example.com/lb"}]
+    for now, status in enumerate(("True", "maybe", "x" * 1000, "", "False", "unknown")):
+        story.see(now, "Running", conditions=[condition("example.com/lb", status, now)])
+    assert [o.status for o in of(story.seen, ConditionChanged)] == ["True", "Unknown", "False", "Unknown"]
+
+
 def test_a_failed_pull_is_told_once_for_each_entry_and_its_back_off_is_none() -> None:
     story = Story()
     refused = 'failed to pull "x": dial tcp 127.0.0.1:9: connect: connection refused'

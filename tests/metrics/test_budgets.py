@@ -6,6 +6,7 @@ import gc
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from time import process_time
 from typing import Any, TypeAlias
 
 import msgspec
@@ -123,6 +124,26 @@ def test_a_second_look_at_the_same_pods_takes_nothing_more(measured: Measured) -
     tracemalloc.stop()
     rows = sum(len(chunk) for row in core._rows.snapshot()[:500] for chunk in row)  # made anew, and traced only now
     assert (after - before - rows) / 500 < 4096
+
+
+def seconds(containers: int) -> float:
+    """CPU time in which one new pod is taken in, and two updates that change all its containers."""
+    core = Core()
+    core.apply(Listed(Pod, "", frozenset(), NOW - 1e9), NOW)
+    line = pod(0, tuple(f"c{i}" for i in range(containers)))
+    running = b'{"running":{"startedAt":"2026-11-22T10:01:00Z"}}'
+    lines = [line, *(line.replace(running, b'{"waiting":{"reason":"%s"}}' % reason) for reason in (b"A", b"B"))]
+    changes = [Applied(DECODE(one)) for one in lines]
+    begun = process_time()
+    for change in changes:
+        core.apply(change, NOW)
+    return process_time() - begun
+
+
+def test_a_pod_takes_as_long_as_it_has_containers_however_many_they_are() -> None:
+    """Every container adds some series to the same account; nothing may look through all of them each time."""
+    few, many = (min(seconds(containers) for _ in range(3)) for containers in (400, 3200))
+    assert many < 2.5 * 8 * few
 
 
 def simple(containers: tuple[str, ...] = ("main",)) -> Counter[str]:

@@ -6,8 +6,8 @@ from itertools import chain
 import pytest
 
 from exporter.lifecycle.observations import ContainerAppeared, ContainerType, PodRef, Workload
-from exporter.metrics.catalogue import COUNTERS, GAUGES, ROWS, born_early
-from exporter.metrics.families import CounterFamily, Family, RowFamily
+from exporter.metrics.catalogue import COUNTED, COUNTERS, GAUGES, ROWS, born_early
+from exporter.metrics.families import CounterFamily, Family, GaugeFamily, RowFamily
 
 FAMILIES: tuple[Family, ...] = (*COUNTERS, *GAUGES, *ROWS)
 WORKLOAD_LABELS = {"namespace", "workload_kind", "workload"}
@@ -68,8 +68,16 @@ def test_a_rows_labels_are_valid_and_none_stands_twice(family: RowFamily) -> Non
 @pytest.mark.parametrize("family", COUNTERS, ids=lambda family: family.name)
 def test_free_text_of_a_counter_is_bounded(family: CounterFamily) -> None:
     bounded = {label for label, _, _ in family.bounds}
-    assert {"reason", "exit_code"} & set(family.label_names) <= bounded <= set(family.label_names)
-    assert all(apart in ("", *family.label_names) and limit in (20, 25) for _, limit, apart in family.bounds)
+    own = set(family.label_names)
+    assert {"container", "reason", "exit_code", "condition"} & own <= bounded <= own
+    assert all(apart in ("", *own) and limit in (20, 25, 100) for _, limit, apart in family.bounds)
+
+
+@pytest.mark.parametrize("family", COUNTED, ids=lambda family: family.name)
+def test_free_text_of_a_sum_over_pods_is_bounded(family: GaugeFamily) -> None:
+    own = set(family.labels)
+    assert {label for label, _, _ in family.bounds} == own - {"phase", "container_type", "unit"}
+    assert all(apart in ("", *own) and limit in (20, 50, 100) for _, limit, apart in family.bounds)
 
 
 def appeared(kind: ContainerType = "container", **probes: bool) -> ContainerAppeared:

@@ -24,6 +24,7 @@ from exporter.lifecycle.observations import (
 )
 from exporter.lifecycle.records import Record
 from exporter.metrics import ledger as module
+from exporter.metrics.catalogue import COUNTERS
 from exporter.metrics.ledger import Ledger
 from exporter.metrics.saved import Accounts, SavedAccount, SavedSeries
 from tests.ingest import Ingested
@@ -72,8 +73,8 @@ def restart(workload: str = "w0", reason: str = "Error", node: str = "n1") -> Ob
     return ContainerRestarted(0.0, pod_of(workload), "main", "container", reason, node=node)
 
 
-def pod_of(workload: str) -> PodRef:
-    return PodRef("shop", "p", "u", Workload("shop", "Deployment", workload))
+def pod_of(workload: str, kind: str = "Deployment") -> PodRef:
+    return PodRef("shop", "p", "u", Workload("shop", kind, workload))
 
 
 def observations(random: Random) -> Iterable[Observation]:
@@ -279,6 +280,30 @@ class TestRestored:
         after.add(restart("w3"), 1.0)
         assert len(after) == 3
         assert values(shown(after, HOLD))[f'{RESTARTS}{{{OTHER}reason="Error"}}'] == 3
+
+    def test_what_an_exporter_with_wider_bounds_has_saved_is_folded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen = [
+            ContainerTerminated(0.0, pod_of(f"w{i}", f"Kind{i}"), f"c{k}", "container", "Error", "1", ran=3.5)
+            for i in range(3)
+            for k in range(i, 4)
+        ]
+        before = saved(ledger_of(*seen), 0.0)
+        low = [f._replace(bounds=tuple((label, 2, apart) for label, _, apart in f.bounds)) for f in COUNTERS]
+        monkeypatch.setattr(module, "COUNTERS", low)
+        monkeypatch.setattr(module, "WORKLOADS_PER_NAMESPACE", 2)
+        monkeypatch.setattr(module, "KINDS_PER_NAMESPACE", 2)
+        after = Ledger(HOLD, RETENTION, restarts=True)
+        assert after.restore(before, 0.0)["lost"] == 0
+        after.restored()
+        assert len(after) == 3
+        assert after.overflow["all", "workload"] == after.overflow["all", "workload_kind"] == 1
+        found = values(shown(after, HOLD))
+        ended = [value for name, value in found.items() if name.startswith("pod_container_terminations_total")]
+        assert sorted(ended) == [1, 1, 1, 1, 1, 1, 1, 2]
+        family = 'pod_container_run_duration_seconds_count{namespace="shop",'
+        assert [value for name, value in found.items() if name.startswith(family)] == [4, 3, 2]
+        assert saved(after, 0.0) != before
+        assert shown(restarted(after, 0.0), HOLD) == shown(after, HOLD)
 
     def test_families_that_are_not_kept_any_more_are_left_out(self) -> None:
         after = restarted(ledger_of(restart()), 0.0, dropped=frozenset({RESTARTS}))

@@ -20,13 +20,17 @@ from exporter.lifecycle.observations import (
     RestartCountReset,
     Workload,
 )
-from exporter.lifecycle.records import Record
+from exporter.lifecycle.records import Container, Record
+from exporter.lifecycle.scheduling import Blocked
+from exporter.metrics import gauges
 from exporter.metrics import ledger as module
 from exporter.metrics.accounts import Account
-from exporter.metrics.catalogue import COUNTERS, GAUGES, HISTOGRAMS
+from exporter.metrics.bounds import bounds_of
+from exporter.metrics.catalogue import COUNTED, COUNTERS, GAUGES, HISTOGRAMS
 from exporter.metrics.ledger import Ledger
 
 MakeRecord: TypeAlias = Callable[..., Record]
+MakeContainer: TypeAlias = Callable[..., Container]
 FAMILIES = [family.name for family in (*COUNTERS, *HISTOGRAMS, *GAUGES)]
 WEB = Workload("shop", "Deployment", "web")
 W = 'namespace="shop",workload_kind="Deployment",workload="web"'
@@ -45,8 +49,8 @@ def terminated(reason: str = "Error", exit_code: str = "1", container: str = "ma
     return ContainerTerminated(0.0, pod_of(), container, "container", reason, exit_code)
 
 
-def appeared(of: Workload = WEB) -> Observation:
-    return ContainerAppeared(0.0, pod_of(of), "main", "container", liveness=True, startup=False, readiness=False)
+def appeared(of: Workload = WEB, container: str = "main") -> Observation:
+    return ContainerAppeared(0.0, pod_of(of), container, "container", liveness=True, startup=False, readiness=False)
 
 
 def chunk(ledger: Ledger, family: str, now: float) -> str:
@@ -286,6 +290,41 @@ class TestBounds:
         assert series[f'{{{W},{MAIN},reason="Error",exit_code="other"}}'] == 5
         assert len(series) == 41
         assert ledger.overflow == {("pod_container_terminations_total", "exit_code"): 5}
+
+    def test_the_hundred_and_first_container_of_a_type_is_other(self) -> None:
+        ledger = Ledger(0)
+        for i in range(105):
+            ledger.add(ContainerRestarted(0.0, pod_of(), f"debugger-{i}", "ephemeral", "Error"), 0)
+        for _ in range(2):
+            ledger.add(restarted(), 0)  # sessions of debugging take no container's place
+        series = shown(ledger, "pod_container_restarts_total", 0)
+        assert series[f'{{{W},container="other",container_type="ephemeral",reason="Error"}}'] == 5
+        assert series[f'{{{W},{MAIN},reason="Error"}}'] == 2
+        assert len(series) == 102
+        assert ledger.overflow == {("pod_container_restarts_total", "container"): 5}
+
+    def test_containers_with_ever_new_names_take_no_more_series_and_no_more_memory(self) -> None:
+        ledger, numbers = Ledger(0), []
+        for i in range(600):
+            ledger.add(appeared(container=f"c{i}"), 0)
+            ledger.add(terminated("Error", str(i % 100), f"c{i}"), 0)
+            numbers.append(ledger.series)
+        (account,) = ledger._workloads.snapshot()
+        assert numbers[300] == numbers[-1] < 101 * 10
+        assert len(account.born) == 200
+        assert sum(values(chunk(ledger, "pod_container_terminations_total", 0))) == 600
+
+    def test_the_hundred_and_first_kind_of_a_namespace_is_other(self, record: MakeRecord) -> None:
+        ledger = Ledger(0)
+        for i in range(103):
+            ledger.track(None, record(f"p{i}", kind=f"Kind{i}"), 0)
+            ledger.add(replace(terminated(), pod=pod_of(Workload("shop", f"Kind{i}", "web")), ran=1.0), 0)
+        ledger.track(None, record(namespace="second", kind="Kind102"), 0)
+        family = "pod_container_run_duration_seconds"
+        other = 'namespace="shop",workload_kind="other",container_type="container"'
+        assert shown(ledger, family, 0)[f"_count{{{other}}}"] == 3
+        assert len(ledger._namespaces) == 102
+        assert ledger.overflow == {("all", "workload_kind"): 3}
 
     def test_two_labels_can_overflow_at_once(self) -> None:
         ledger = Ledger(0)
@@ -573,6 +612,88 @@ class TestGauges:
             with_pods = {one.pod.workload for one in known.values()}
             assert len(ledger._workloads._booked) == len(with_pods)
             assert len(ledger) <= len(with_pods)
+
+
+class TestBoundsOfGauges:
+    def test_resources_of_pods_that_are_gone_leave_no_more_than_fifty_series(self, record: MakeRecord) -> None:
+        ledger = Ledger()
+        for i in range(20):
+            amounts = tuple((f"example.com/r{i}-{k}", 1.0) for k in range(20))
+            pod = record(f"p{i}", node="n1", requests=amounts, limits=(("cpu", 1.0), *amounts))
+            ledger.track(None, pod, 0)
+            assert sum(values(chunk(ledger, "pod_workload_resource_requests", 0))) == 20
+            assert sum(values(chunk(ledger, "pod_workload_resource_limits", 0))) == 21
+            ledger.track(pod, replace(pod, gone_at=300.0), 0)
+        series = shown(ledger, "pod_workload_resource_requests", 0)
+        assert set(series.values()) == {0}
+        assert len(series) == 51
+        assert f'{{{W},resource="other",unit="integer"}}' in series
+        assert ledger.overflow["pod_workload_resource_requests", "resource"] == 350
+
+    def test_units_are_not_added_to_each_other(self, record: MakeRecord) -> None:
+        ledger = Ledger()
+        many = tuple((f"example.com/r{k}", 1.0) for k in range(60))
+        ledger.track(None, record(node="n1", requests=(*many, ("hugepages-2Mi", 2.0**21), ("memory", 2.0**30))), 0)
+        series = shown(ledger, "pod_workload_resource_requests", 0)
+        assert series[f'{{{W},resource="other",unit="integer"}}'] == 10
+        assert series[f'{{{W},resource="other",unit="byte"}}'] == 2**21 + 2**30
+
+    def test_the_twenty_first_cause_of_waiting_for_a_node_is_other(self, record: MakeRecord) -> None:
+        ledger = Ledger()
+        for i in range(25):
+            blocked = Blocked(f"insufficient_example.com/r{i}", i)
+            ledger.track(None, record(f"p{i}", phase="Pending", blocked=blocked), 0)
+        series = shown(ledger, "pod_workload_unschedulable_pods", 0)
+        assert len(series) == 21
+        assert series[f'{{{W},cause="other"}}'] == 5
+        assert ledger.overflow == {("pod_workload_unschedulable_pods", "cause"): 5}
+
+    @given(
+        limit=st.integers(1, 3),
+        steps=st.lists(
+            st.tuples(
+                st.sampled_from(["p1", "p2", "p3"]),
+                st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["r1", "r2", "r3", "r4"])), max_size=3),
+                st.lists(st.sampled_from(["cpu", "memory", "example.com/a", "example.com/b", "other"]), unique=True),
+                st.booleans(),
+            ),
+            max_size=20,
+        ),
+    )
+    def test_whatever_the_bounds_a_gauges_sum_is_that_of_the_pods_and_0_when_they_are_gone(
+        self,
+        record: MakeRecord,
+        container: MakeContainer,
+        limit: int,
+        steps: list[tuple[str, list[tuple[str, str]], list[str], bool]],
+    ) -> None:
+        low = {f.name: bounds_of(f.labels, [(label, limit, apart) for label, _, apart in f.bounds]) for f in COUNTED}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gauges, "_BOUNDS", low)
+            ledger, known = Ledger(), dict[str, Record]()
+            for name, waits, resources, gone in steps:
+                before = known.pop(name, None)
+                parts = tuple(container(c, state="waiting", reason=reason) for c, reason in dict(waits).items())
+                amounts = tuple((resource, 1.0) for resource in resources)
+                after = record(name, node="n1", containers=parts, requests=amounts)
+                if not gone:
+                    known[name] = after
+                elif before is None:
+                    continue
+                ledger.track(before, replace(after, gone_at=300.0) if gone else after, 0)
+                waiting = sum(len(one.containers) for one in known.values())
+                asked = sum(len(one.requests) for one in known.values())
+                for family, expected in (
+                    ("pod_workload_waiting_containers", waiting),
+                    ("pod_workload_resource_requests", asked),
+                ):
+                    found = values(chunk(ledger, family, 0))
+                    assert sum(found) == expected
+                    assert all(number >= 0 for number in found)
+            for one in known.values():
+                ledger.track(one, replace(one, gone_at=300.0), 0)
+            assert not any(values("".join(whole(ledger, 0))))
+            assert len(shown(ledger, "pod_workload_waiting_containers", 0)) <= (limit + 1) ** 2
 
 
 class TestRendering:

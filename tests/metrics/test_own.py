@@ -71,6 +71,8 @@ def test_every_counter_is_there_at_zero_from_the_start(own: Own) -> None:
         ("inferred_causes_total", "cause", "LivenessProbe"),
         ("inferred_causes_total", "cause", "StartupProbe"),
         ("label_overflow_total", "family", "all", "label", "workload"),
+        ("label_overflow_total", "family", "all", "label", "workload_kind"),
+        ("label_overflow_total", "family", "pod_workload_resource_requests", "label", "resource"),
         ("label_overflow_total", "family", "pod_container_terminations_total", "label", "exit_code"),
         ("label_overflow_total", "family", "pod_container_restarts_total", "label", "reason"),
     } <= counters.keys()
