@@ -177,12 +177,16 @@ class Account:
     def admit(self, feed: Feed, key: Key) -> tuple[Key, list[str]]:
         """Bound a new series' label values; gives the key to use and the labels that overflowed."""
         series = self.series_of.get(feed.position, {})
-        if len(series) < feed.bounds.least:
+        return self._admitted(feed.family.name, feed.bounds, key, len(series), series)
+
+    def _admitted(self, family: str, bounds: Bounds, key: Key, most: int, keys: Iterable[Key]) -> tuple[Key, list[str]]:
+        """The same of any family; `most`: it has no more series than that, `keys`: those that it has."""
+        if most < bounds.least:
             return key, []
-        known = self._known.get(feed.family.name)
+        known = self._known.get(family)
         if known is None:
-            known = self._known[feed.family.name] = feed.bounds.first(series)
-        return feed.bounds.admit(known, key)
+            known = self._known[family] = bounds.first(keys)
+        return bounds.admit(known, key)
 
     def chunks(self, now: float) -> tuple[bytes, ...]:
         """The account's lines, one chunk a family; only what changed is formatted anew."""

@@ -164,18 +164,13 @@ class WorkloadAccount(Account):
         for family, key, amount in counts:
             at = family, key
             if at not in self.counts:
-                at = family, self._admitted(family, key, by)
+                at = family, self._bounded(family, key, by)
             self.counts[at] = self.counts.get(at, 0) + by * amount
 
-    def _admitted(self, family: str, key: Key, by: int) -> Key:
+    def _bounded(self, family: str, key: Key, by: int) -> Key:
         """The key under which a count that has no series of its own yet comes, or goes."""
-        bounds = _BOUNDS[family]
-        if len(self.counts) < bounds.least:
-            return key
-        known = self._known.get(family)
-        if known is None:
-            known = self._known[family] = bounds.first([k for name, k in self.counts if name == family])
-        key, overflown = bounds.admit(known, key)
+        keys = (k for name, k in self.counts if name == family)
+        key, overflown = self._admitted(family, _BOUNDS[family], key, len(self.counts), keys)
         if by > 0:
             self._overflow.update((family, label) for label in overflown)
         return key
