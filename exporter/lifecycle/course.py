@@ -100,12 +100,12 @@ def _stopping(before: Record, after: Record, pod: Pod, look: Look, seen: list[Ob
     """R15: what there is to remember of a deletion, and whether the grace period was enough."""
     if after.deletion_requested == inf:
         return after
+    grace = float(pod.metadata.deletion_grace_period_seconds or 0)
     if before.deletion_requested == inf:
-        grace = float(pod.metadata.deletion_grace_period_seconds or 0)
         over = after.phase in TERMINAL or _request_missed(before, pod, look)
         after = replace(after, grace=grace, ended_before_deletion=over)
-    elif 0 < (pod.metadata.deletion_grace_period_seconds or 0) < after.grace:
-        after = replace(after, grace=float(pod.metadata.deletion_grace_period_seconds or 0))
+    elif 0 < grace < after.grace:
+        after = replace(after, grace=grace)
     if after.grace_exceeded or not after.grace or not _killed_late(pod, after.deletion_requested + after.grace):
         return after
     seen.append(GracePeriodExceeded(look.at, look.pod))
