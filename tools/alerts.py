@@ -24,6 +24,8 @@ WAITING_FOR_IMAGES = (
     "|SignatureValidationFailed"
 )
 CANNOT_START = "CreateContainer(Config)?Error|RunContainerError|(PreCreate|PreStart|PostStart)HookError"
+A_POD = ' / on (W) group_left () (sum by (W) (pod_workload_pods{phase="Running"}) > 0)'
+"""What comes before, for each running pod of the workload."""
 OF_WORKLOAD = "{{ $labels.namespace }}/{{ $labels.workload }} ({{ $labels.workload_kind }})"
 RUNBOOKS = "docs/runbooks"
 
@@ -66,13 +68,10 @@ class Alert:
         return expand(self.expr)
 
 
-def _more_than(limit: str, by: str, counts: str) -> str:
-    """More than so many, but no more than the odd one of many pods."""
+def _killed(by: str, counts: str) -> str:
+    """More than `@kills@`, and more than the odd one of many pods."""
     total = f"sum by (W, {by}) ({counts})"
-    return (
-        f"{total} > @{limit}@ unless on (W, {by}) ({total}"
-        ' / on (W) group_left () (sum by (W) (pod_workload_pods{phase="Running"}) > 0) <= @perPod@)'
-    )
+    return f"{total} > @kills@ unless on (W, {by}) ({total}{A_POD} <= @perPod@)"
 
 
 WORKLOADS = (
@@ -189,7 +188,7 @@ WORKLOADS = (
         "PodContainerOOMKilledRepeatedly",
         "warning",
         "0m",
-        _more_than("kills", "container", 'increase(pod_container_terminations_total{reason="OOMKilled"}[1h])'),
+        _killed("container", 'increase(pod_container_terminations_total{reason="OOMKilled"}[1h])'),
         "A container is killed for memory again and again",
         "Container {{ $labels.container }} of "
         + OF_WORKLOAD
@@ -202,8 +201,7 @@ WORKLOADS = (
         "PodProbeKills",
         "warning",
         "0m",
-        _more_than(
-            "kills",
+        _killed(
             "container, reason",
             'increase(pod_container_restarts_total{reason=~"LivenessProbe|StartupProbe"}[1h])',
         ),
@@ -219,7 +217,8 @@ WORKLOADS = (
         "warning",
         "30m",
         '(sum by (W, container) (increase(pod_container_restarts_total{container_type!="init"}[1h])) > @restarts@)'
-        ' / on (W) group_left () (sum by (W) (pod_workload_pods{phase="Running"}) > 0) > @perPod@'
+        + A_POD
+        + " > @perPod@"
         " and on (W, container) sum by (W, container) (increase(pod_container_restarts_total[20m])) > 0"
         " unless on (W, container) (sum by (W, container) (pod_workload_crash_looping_containers) > 0)",
         "A container restarts often",
@@ -236,7 +235,8 @@ WORKLOADS = (
         "warning",
         "15m",
         'sum by (W, container) (increase(pod_container_readiness_losses_total{cause="container"}[30m]))'
-        ' / on (W) group_left () (sum by (W) (pod_workload_pods{phase="Running"}) > 0) > @losses@',
+        + A_POD
+        + " > @losses@",
         "A container goes in and out of traffic",
         "Container {{ $labels.container }} of "
         + OF_WORKLOAD
@@ -253,7 +253,8 @@ WORKLOADS = (
         "sum by (W, container, probe) (rate(pod_container_probe_failures_total"
         '{probe=~"liveness|readiness", outcome="failed"}[30m]))'
         " * on (W, container, probe) max by (W, container, probe) (pod_container_probe_period_seconds)"
-        ' / on (W) group_left () (sum by (W) (pod_workload_pods{phase="Running"}) > 0) > @share@',
+        + A_POD
+        + " > @share@",
         "A probe fails often, though it does not kill yet",
         "{{ $value | humanizePercentage }} of the {{ $labels.probe }} probes of {{ $labels.container }} of "
         + OF_WORKLOAD
