@@ -7,10 +7,13 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 TICKS = os.sysconf("SC_CLK_TCK")
+_PORTS = iter(range(20_000, 30_000))
+"""Below the ports of Services and those that the kernel gives to connections."""
 
 
 class Daemon:
@@ -70,7 +73,9 @@ class Daemon:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody has and that no connection is given as its own: daemons are stopped and started on theirs."""
+    for port in _PORTS:
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("", port))
+            return port
+    raise RuntimeError("no port is free")

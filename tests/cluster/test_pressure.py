@@ -20,6 +20,7 @@ from tests.cluster.truth import Recorder
 pytestmark = pytest.mark.cluster
 NAMESPACE = "short"
 DISRUPTIONS = "pod_disruptions_total"
+TERMINATIONS = "pod_container_terminations_total"
 LAST = {
     "apiVersion": "scheduling.k8s.io/v1",
     "kind": "PriorityClass",
@@ -83,6 +84,7 @@ def scrape(node: Node, folder: Path) -> Iterator[Scrape]:
             create(node, "late", nodeName=configs.NODE)
             await_phase(node, "late", "Failed")
         wait_until(lambda: exporter.scrape().total(DISRUPTIONS, namespace=NAMESPACE) >= 3, "all were counted", 20)
+        wait_until(lambda: exporter.scrape().total(TERMINATIONS, namespace=NAMESPACE) >= 2, "both ends were seen", 60)
         yield exporter.scrape()
     recorder.stop()
 
@@ -94,21 +96,25 @@ def test_an_eviction_by_the_node_is_told_with_what_it_was_short_of(scrape: Scrap
 
 
 def test_an_evicted_container_was_stopped_with_its_pod(scrape: Scrape) -> None:
-    assert scrape.by("reason", "pod_container_terminations_total", workload="greedy") == {"PodStopped": 1}
+    assert scrape.by("reason", TERMINATIONS, workload="greedy") == {"PodStopped": 1}
     assert scrape.total("pod_container_restarts_total", workload="greedy") == 0
 
 
 def test_a_pod_that_the_kubelet_turns_away_is_a_disruption_of_its_own(scrape: Scrape) -> None:
     assert scrape.by("reason", DISRUPTIONS, workload="late") == {"AdmissionRejected": 1}
     assert scrape.by("resource", DISRUPTIONS, workload="late") == {"memory": 1}
-    assert scrape.total("pod_container_terminations_total", workload="late") == 0
+    assert scrape.total(TERMINATIONS, workload="late") == 0
     assert scrape.total("pod_phase_transitions_total", workload="late", to="Failed") == 1
 
 
 def test_a_running_pod_is_disrupted_once_when_its_kubelet_starts_on_a_node_under_pressure(scrape: Scrape) -> None:
-    """Whichever comes first: the kubelet turns it away, as if it were new, or evicts it."""
+    """Whichever comes first: the kubelet turns it away, as if it were new, or evicts it.
+
+    A kubelet that turned it away may be stopped before it shows the container's end, and the next one no longer finds
+    the container.
+    """
     [(reason, times)] = scrape.by("reason", DISRUPTIONS, workload="resident").items()
     assert (reason in ("AdmissionRejected", "NodePressureEviction"), times) == (True, 1)
     assert scrape.by("resource", DISRUPTIONS, workload="resident") == {"memory": 1}
-    ends = scrape.select("pod_container_terminations_total", workload="resident")
-    assert [(end.labels["reason"], end.value) for end in ends if end.value] == [("PodStopped", 1)]
+    [(end, ends)] = scrape.by("reason", TERMINATIONS, workload="resident").items()
+    assert (end in ("PodStopped", "ContainerStatusUnknown"), ends) == (True, 1)
