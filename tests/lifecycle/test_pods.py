@@ -175,6 +175,16 @@ def test_an_evicted_pod_fails_with_one_end_and_no_restart() -> None:
     assert told == ["Running -> Failed", f"main terminated {UNKNOWN}"]
 
 
+def test_a_running_pod_that_a_new_kubelet_turns_away_ends_once_without_its_statuses_between() -> None:
+    """Seen: the kubelet was stopped while the container ended, and the next one did not find it."""
+    witness = Witness()
+    witness.apply(pod(runs(0, "a")))
+    told = witness.apply(pod())
+    told += witness.apply(pod(phase="Failed", reason="Evicted"))
+    told += witness.apply(pod(status(0, "", unknown()), phase="Failed", reason="Evicted"))
+    assert told == ["Running -> Failed", f"main terminated {UNKNOWN}"]
+
+
 @pytest.mark.parametrize("reason", ["DeadlineExceeded", "Evicted", "Preempting", "Terminated"])
 def test_an_end_of_a_pod_that_the_kubelet_stops_is_the_pods_own(reason: str) -> None:
     witness = Witness()
