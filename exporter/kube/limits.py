@@ -22,7 +22,7 @@ class Limits:
     timeout: tuple[int, int] = (300, 600)
     """Range of timeoutSeconds, at random as client-go does, so that watches do not all end together."""
     renewal: float = 20.0
-    """Before the end of a watch without bookmarks at which its resource version is renewed."""
+    """Before the end of a watch without bookmarks at which its resource version is renewed, in half of that time."""
     brief: float = 5.0
     """A watch that ends cleanly sooner than this is followed by a pause: else a proxy that cuts would spin us."""
     forbidden: float = 600.0

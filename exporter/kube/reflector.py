@@ -156,9 +156,12 @@ class Reflector:
             await asyncio.gather(renewal, return_exceptions=True)
 
     async def _renew(self, watch: Watch) -> None:
+        """The answer counts while the watch has time left in which to bring all that is older."""
         await asyncio.sleep(max(0.0, watch.timeout - self._limits.renewal))
-        with suppress(ExporterError):  # then the next watch begins at the last line, or finds that it is too late
-            watch.renew(await current_version(self._connection, self._resource, self._namespace, self._limits))
+        # without an answer the next watch begins at the last line, or finds that it is too late
+        with suppress(ExporterError, TimeoutError):
+            async with asyncio.timeout(self._limits.renewal / 2):
+                watch.renew(await current_version(self._connection, self._resource, self._namespace, self._limits))
 
     async def _follow(self, watch: Watch, listing: Listing | None) -> None:
         async with aclosing(watch.events()) as events:

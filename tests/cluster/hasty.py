@@ -18,7 +18,7 @@ from exporter.kube.limits import Limits
 COMMAND = [sys.executable, "-m", "tests.cluster.hasty"]
 SILENCE = 6
 """Seconds after which a stream without a byte is given up: a watch lasts half of that, then its slack begins."""
-LIMITS = Limits(silence=SILENCE, slack=3, initial=4, page=4, timeout=(3, 3), renewal=1, brief=0.5, forbidden=2)
+LIMITS = Limits(silence=SILENCE, slack=3, initial=4, page=4, timeout=(3, 3), renewal=2, brief=0.5, forbidden=2)
 
 
 def hurry() -> None:

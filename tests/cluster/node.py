@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Literal, Self
@@ -24,8 +24,11 @@ from tests.cluster.api import Api, Object, wait_until
 from tests.cluster.daemon import Daemon, free_port
 from tests.cluster.dns import Dns
 from tests.cluster.images import write_images
+from tests.cluster.truth import Instance
 
 FOLDERS = ("etcd", "certs", "logs", "kubelet", "manifests", "cni", "truth")
+LABEL = "io.kubernetes"
+"""What the names of the labels begin with that the kubelet gives to containers."""
 PROGRAMS = ("containerd", "runc", "ctr", "iptables", "ip", "openssl")
 
 
@@ -156,16 +159,24 @@ class Node:
 
     def kill_sandbox(self, pod_uid: str) -> None:
         """Kill the pod's pause process: the kubelet must start all its containers anew in a new sandbox."""
-        self._kill(f'labels."io.kubernetes.pod.uid"=={pod_uid},labels."io.cri-containerd.kind"==sandbox')
+        self._kill(f'labels."{LABEL}.pod.uid"=={pod_uid},labels."io.cri-containerd.kind"==sandbox')
 
     def kill_container(self, pod_uid: str, name: str) -> None:
         """Kill a container's process behind the kubelet's back."""
-        self._kill(f'labels."io.kubernetes.pod.uid"=={pod_uid},labels."io.kubernetes.container.name"=={name}')
+        self._kill(f'labels."{LABEL}.pod.uid"=={pod_uid},labels."{LABEL}.container.name"=={name}')
 
     def _kill(self, wanted: str) -> None:
         found = self._ctr("-n", "k8s.io", "containers", "list", "--quiet", wanted).split()
         assert len(found) == 1, f"{len(found)} containers have {wanted}"
         self._ctr("-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", found[0])
+
+    def never_started(self) -> Iterator[tuple[str, Instance]]:
+        """Ids of containers that a kubelet has made and did not live to start, and whose instances they are."""
+        for file in self.folder.glob("containerd/io.containerd.grpc.v1.cri/containers/*/status"):
+            status = json.loads(file.read_text())
+            if not status["StartedAt"] and not status["FinishedAt"]:
+                labels = json.loads(self._ctr("-n", "k8s.io", "containers", "info", file.parent.name))["Labels"]
+                yield file.parent.name, Instance(labels[f"{LABEL}.pod.uid"], labels[f"{LABEL}.container.name"])
 
     def load_image(self, archive: Path) -> None:
         """Make an image of a docker archive known to the node; nothing is ever pulled."""

@@ -76,7 +76,8 @@ class Release:
         """The only pod, once every other is gone and the Service leads to it."""
 
         def alone() -> bool:
-            return len(self.pods) == 1 and self.pods[0]["status"]["containerStatuses"][0]["ready"]
+            pods = self.pods
+            return len(pods) == 1 and any(one["ready"] for one in pods[0]["status"].get("containerStatuses", ()))
 
         wait_until(alone, f"{self.name} has one pod, and it is ready", 60)
         wait_until(lambda: self.get("/readyz") == "ok\n", "its Service leads to it", 20)

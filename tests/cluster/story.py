@@ -186,10 +186,13 @@ class Story:
 
     def _restart_kubelet(self) -> None:
         with self._outage():
-            self.outcome.probes.append(failed_probes(self.node.probes()))
+            probes = self.node.probes()
             self.node.stop_kubelet()
+            stopped = int(time.time())
+            self.outcome.probes.append(failed_probes(probes))
             self.node.kill_container(self._pod_of("orphan")["metadata"]["uid"], "main")
             time.sleep(8)
+            self.recorder.note_failed(self.node.never_started(), stopped)
             self.node.start_kubelet()
 
     def _kill_sandbox(self) -> None:
@@ -234,6 +237,7 @@ class Story:
                 self.api.delete(path_of(obj))
         wait_until(lambda: not self.api.pods(scenarios.NAMESPACE), "all pods are gone", 60)
         self._wait_until_exporter_knows()
+        wait_until(lambda: self.recorder.deleted >= self.recorder.pods.keys(), "the recorder knows it too", 60)
         self.outcome.gone = self.exporter.scrape()
         self.outcome.gone_truth = self.recorder.truth(self.node.truth)
 

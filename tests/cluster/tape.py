@@ -6,8 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 
 from tests.cluster.api import Api, Object, RefusedError
 
@@ -32,7 +32,7 @@ class Tape:
         while not self._stopping.wait(0.5):
             try:
                 self._follow(self._list())
-            except (OSError, URLError, RefusedError, ValueError):
+            except (OSError, HTTPException, RefusedError, ValueError):
                 continue  # the API server is away for a while: that is part of the story
 
     def _list(self) -> str:

@@ -21,6 +21,7 @@ from tests.cluster.scene import ACCOUNT, LONG, NAMES, NAMESPACE, Scene
 
 pytestmark = pytest.mark.cluster
 FLOW = "flowcontrol.apiserver.k8s.io"
+FOLLOWED = ("pods", "events", "jobs", "replicasets")
 LARGE_PODS = 50
 LIFE = 1.5
 """Seconds that life goes on before a fault and after it."""
@@ -35,6 +36,11 @@ def test_a_killed_api_server_is_followed_when_it_is_back(followed: Followed, sce
         time.sleep(LIFE)
     assert followed.told("watch_restarts_total", reason="connection", resource="pods") > 0
     followed.has_sums()
+    ends = {one: followed.told("watch_restarts_total", reason="end", resource=one) for one in FOLLOWED}
+    wait_until(
+        lambda: all(followed.told("watch_restarts_total", reason="end", resource=one) > n for one, n in ends.items()),
+        "a watch of each resource has stood until its end, so what had to be listed anew has been",
+    )
     followed.is_well()
 
 
@@ -178,14 +184,17 @@ def unread_answer(scene: Scene) -> Iterator[None]:
     for number in range(LARGE_PODS):
         scene.fleet.create(f"bulk-{number}", annotations={"example.com/filler": "x" * 250_000})
     tls = ssl.create_default_context(cafile=str(scene.node.certificate))
-    with socket.socket() as plain:
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        plain.connect(("127.0.0.1", scene.node.ports.api))
-        with tls.wrap_socket(plain, server_hostname="localhost") as client:
-            lines = ("GET /api/v1/pods HTTP/1.1", "Host: localhost", f"Authorization: Bearer {scene.token.read_text()}")
-            client.sendall("\r\n".join((*lines, "", "")).encode())
-            client.recv(100)
-            yield
+    lines = ("GET /api/v1/pods HTTP/1.1", "Host: localhost", f"Authorization: Bearer {scene.token.read_text()}")
+    while True:
+        with socket.socket() as plain:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plain.connect(("127.0.0.1", scene.node.ports.api))
+            with tls.wrap_socket(plain, server_hostname="localhost") as client:
+                client.sendall("\r\n".join((*lines, "", "")).encode())
+                if client.recv(100).startswith(b"HTTP/1.1 200"):
+                    yield
+                    return
+        time.sleep(0.2)  # the exporter itself had the seat just then
 
 
 def is_refused(scene: Scene) -> bool:

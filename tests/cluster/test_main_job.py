@@ -186,12 +186,15 @@ def test_readiness_losses_are_those_that_the_container_made(outcome: Outcome) ->
 
 
 def test_times_without_traffic_are_those_that_the_container_made(outcome: Outcome) -> None:
-    """Eight seconds each; the probe looks once a second, and the API's times are whole ones."""
+    """Eight seconds each; the probe looks once a second, and the API's times are whole ones.
+
+    Two of them are one, with the eight seconds between, if the end of the first and the begin of the second are missed.
+    """
     family = "pod_unready_duration_seconds"
     episodes = outcome.calm.total(f"{family}_count", workload="flapper", cause="probe")
     seconds = outcome.calm.total(f"{family}_sum", workload="flapper", cause="probe")
     assert outcome.losses - 4 <= episodes <= outcome.losses
-    assert 7 <= seconds / episodes <= 10
+    assert 7 * episodes <= seconds <= 9 * episodes + 16 * (outcome.losses - episodes)
 
 
 EPISODES = {"crasher": 2, "oom": 1, "completer": 1, "badinit": 1, "sidecar": 1, NEVER_RUNS: 1}

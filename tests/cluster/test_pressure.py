@@ -30,9 +30,12 @@ LAST = {
 }
 
 
-EATS = "dd if=/dev/zero of=/memory/x bs=1M count=3000; " + SLEEP
-LEFT = 1 << 30
-"""Bytes that the greedy pod may eat before the kubelet evicts it; other processes of the machine come and go."""
+MIB = 1 << 20
+
+
+def eats(memory: int) -> str:
+    """A script that fills so many bytes of the volume in memory."""
+    return f"dd if=/dev/zero of=/memory/x bs=1M count={memory // MIB}; {SLEEP}"
 
 
 def create(node: Node, name: str, script: str = SLEEP, **more: Any) -> None:
@@ -73,8 +76,10 @@ def scrape(node: Node, folder: Path) -> Iterator[Scrape]:
     recorder.start()
     with closing(Exporter(folder, node.kubeconfig())) as exporter:
         exporter.start().wait_ready()
-        with evicting_below(node, str(node.available_memory() - LEFT)):
-            create(node, "greedy", EATS, priorityClassName="last")
+        available = node.available_memory()
+        left = min(2048 * MIB, available // 4)  # other processes of the machine come and go
+        with evicting_below(node, str(available - left)):
+            create(node, "greedy", eats(3 * left), priorityClassName="last")
             await_phase(node, "greedy", "Failed")
         create(node, "resident")
         await_phase(node, "resident", "Running")

@@ -109,6 +109,10 @@ class Recorder:
     def truth(self, folder: Path) -> Truth:
         return Truth(Starts.read(folder, self._failed.values()), dict(self.pods), frozenset(self.deleted))
 
+    def note_failed(self, created: Iterable[tuple[str, Instance]], at: int) -> None:
+        """Starts that the API never shows, by the id of the container: the kubelet ended before it asked for them."""
+        self._failed |= {key: (instance, at) for key, instance in created if instance.pod_uid in self.pods}
+
     def _heard(self, event: Object) -> None:
         if event["type"] == "END":
             self.deleted |= self.pods.keys() - self._listed

@@ -468,6 +468,13 @@ class TestEvents:
         assert story.vitals.relists == Counter(expired=1)
         assert story.pauses == [0.8], "lists of Events are dear: not at once again"
 
+    async def test_a_renewal_that_comes_late_is_not_adopted(self, follow: Follow) -> None:
+        """The watch may have ended before the list was made, and what came between is in no watch."""
+        late = stream(0.4, json.dumps({"metadata": {"resourceVersion": "90"}, "items": []}).encode())
+        limits = replace(self.RENEWING, renewal=0.6, page=1.0)
+        story = await follow(EVENT_LIST, stream(0.9), late, resource=EVENTS, limits=limits)
+        assert story.asked == ["list", "watch@5", "list", "watch@5"]
+
     async def test_pods_never_renew(self, follow: Follow) -> None:
         story = await follow(stream(added("a", 3), end_mark(5), 0.3), stream(), limits=self.RENEWING)
         assert story.asked == ["stream", "watch@5", "watch@5"]
