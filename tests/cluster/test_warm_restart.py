@@ -26,7 +26,8 @@ pytestmark = pytest.mark.cluster
 NAMESPACE = "restarted"
 CALM_FILE = "calm-after-restarts"
 CALM = f"[ ! -e /truth/{CALM_FILE} ] || exec sleep 100000; "
-ONCE = "[ ! -e /truth/oom-$POD_UID ] || exec sleep 100000; touch /truth/oom-$POD_UID; exec tail /dev/zero"
+ONCE = "[ ! -e /truth/oom-$POD_UID ] || exec sleep 100000; touch /truth/oom-$POD_UID; sleep 1; exec tail /dev/zero"
+"""The second is for containerd, which looks for the kernel's word on memory only once a container has started."""
 MEMORY = {"limits": {"memory": "16Mi"}, "requests": {"memory": "8Mi"}}
 LATE = 5.0
 """Seconds from the start of a container, a whole one, to its restart being counted: the kubelet's, the API's, ours."""
