@@ -131,12 +131,18 @@ class CoreVitals:
     """Durations below -2 s that were set to 0, by family."""
 
 
+REJECTED = ("busy", "connections", "disconnected", "failed", "idle", "slow")
+"""Why a request was refused or cut. busy: no turn came in time; connections: too many are open, all with a request;
+disconnected: the client left, for instance at Prometheus's scrape_timeout; failed: an error of ours; idle: too many
+were open, and one that asked for nothing was closed for a new one; slow: the client did not read in time."""
+
+
 @dataclass(slots=True)
 class WebVitals:
     """What the HTTP server has met."""
 
     rejected: Counter[str] = field(default_factory=Counter)
-    """Requests refused or cut and idle connections closed for others, by reason: busy, slow, …."""
+    """By `REJECTED`."""
     scrape_seconds: float = 0.0
     scrape_bytes: int = 0
     scraped_at: float = 0.0

@@ -375,7 +375,7 @@ STARTING = GaugeFamily(
 )
 UNREADY = GaugeFamily(
     "pod_workload_unready_since_timestamp_seconds",
-    "When the pod that is longest without the Ready it had lost it; only while there is one (R14).",
+    "Since when the pod that lost Ready longest ago has been without it; only while there is one (R14).",
     example="time() - min by (namespace, workload) (pod_workload_unready_since_timestamp_seconds) > 300",
 )
 DEADLINE = GaugeFamily(

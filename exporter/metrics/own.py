@@ -27,6 +27,7 @@ from exporter.vitals import (
     DISABLED,
     KUBELET_RESULTS,
     LOADS,
+    REJECTED,
     RELIST_REASONS,
     RESTART_REASONS,
     RESTORED,
@@ -128,7 +129,7 @@ class OwnCollector(Collector):
         )
         yield _counter(
             "watch_restarts",
-            "Watches begun anew, by reason; end is the server's regular end.",
+            f"Watches begun anew: {', '.join(RESTART_REASONS)}; end is the server's regular end.",
             ("resource", "reason"),
             [
                 ((w.resource, reason), w.restarts[reason])
@@ -138,7 +139,7 @@ class OwnCollector(Collector):
         )
         yield _counter(
             "relists",
-            "Complete lists after the first: what happened between was not seen as it happened.",
+            "Complete lists after the first: what happened between was not seen as it happened; expired, interrupted.",
             ("resource", "reason"),
             [
                 ((w.resource, reason), w.relists[reason])
@@ -172,7 +173,7 @@ class OwnCollector(Collector):
             return
         yield _counter(
             "kubelet_reads",
-            "Reads of kubelets' /metrics/probes, by result.",
+            f"Reads of kubelets' /metrics/probes: {', '.join(KUBELET_RESULTS)}.",
             ("result",),
             [((result,), kubelet.reads[result]) for result in _known(KUBELET_RESULTS, kubelet.reads)],
         )
@@ -260,14 +261,14 @@ class OwnCollector(Collector):
             return
         yield _gauge(
             "checkpoint_restored",
-            "What the start took over: pods; series; owing, series that had counted what no scrape had shown; lost, "
-            "those of them that have no room for it any more.",
+            "What the start took over from the checkpoint: pods; series; owing, series with counts that no scrape had "
+            "shown; lost, those of them that could not be taken over.",
             ("kind",),
             [((kind,), kept.restored[kind]) for kind in _known(RESTORED, kept.restored)],
         )
         yield _counter(
             "checkpoint_writes",
-            "Checkpoints written, or not, by result.",
+            f"Checkpoints written, or not: {', '.join(WRITES)}.",
             ("result",),
             [((result,), kept.writes[result]) for result in _known(WRITES, kept.writes)],
         )
@@ -296,9 +297,9 @@ class OwnCollector(Collector):
         )
         yield _counter(
             "http_rejected",
-            "Requests refused or cut, and idle connections closed to make room for others, by reason.",
+            f"Requests refused or cut, and idle connections closed to make room for others: {', '.join(REJECTED)}.",
             ("reason",),
-            [((reason,), count) for reason, count in vitals.web.rejected.items()],
+            [((reason,), vitals.web.rejected[reason]) for reason in _known(REJECTED, vitals.web.rejected)],
         )
         yield _gauge(
             "scrape_duration_seconds", "How long the last complete scrape took.", (), [((), vitals.web.scrape_seconds)]
@@ -315,7 +316,9 @@ class OwnCollector(Collector):
             (),
             [((), vitals.loop.tasks())],
         )
-        yield _gauge("scrape_bytes", "Size of the last complete scrape, as sent.", (), [((), vitals.web.scrape_bytes)])
+        yield _gauge(
+            "scrape_bytes", "Size of the last complete scrape, before compression.", (), [((), vitals.web.scrape_bytes)]
+        )
         yield _gauge(
             "loop_lag_seconds",
             "Longest delay of the event loop within the last ten seconds.",

@@ -64,9 +64,10 @@ def _part(title: str, families: tuple[Family, ...]) -> Iterator[str]:
 
 def _own() -> Iterator[str]:
     yield "## The exporter itself\n"
-    yield "| family | type | meaning |"
-    yield "|---|---|---|"
+    yield "| family | type | labels | meaning |"
+    yield "|---|---|---|---|"
     for family in OwnCollector(everything_on()).collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        yield f"| `{name}` | {family.type} | {family.documentation} |"
+        labels = ", ".join(f"`{label}`" for label in vars(family).get("_labelnames", ()))  # they have no public name
+        yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
     yield ""

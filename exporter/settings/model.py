@@ -53,8 +53,8 @@ class Events(Group):
     """The cluster's Events: why probes failed and containers were killed."""
 
     enabled: bool = True
-    """Watch the Events of pods. Without, causes of restarts are read from the pods' status alone, and probe failures,
-    successful image pulls and Events are not counted."""
+    """Watch the Events of pods. Without, causes of restarts are read from the pods' status alone, and successful image
+    pulls, Events and (unless kubelet.probes is on) probe failures are not counted."""
     normal: bool = False
     """Count Events of type Normal too, not only Warnings."""
 
@@ -118,8 +118,8 @@ class State(Group):
     """File that keeps what is known of pods over a restart, so that what happened meanwhile is counted too. Its folder
     must be there and writable. Unset: a restart begins anew."""
     checkpoint_interval: Duration = 60.0
-    """How often the file is written, besides at an orderly end. No longer than the birth-hold: then a restart that is
-    followed by a crash counts nothing twice."""
+    """How often the file is written, besides at an orderly end. Keep it at or below the birth-hold: else a crash soon
+    after a restart counts again what the restart had made up for."""
     checkpoint_max_age: Duration = 3600.0
     """A file that is older than this when the exporter starts is not gone on from: what happened in so long a time
     would all seem to happen at the start. 0: whatever its age."""
@@ -136,7 +136,8 @@ class Metrics(Group):
     """What is exposed, and how finely."""
 
     drop: Pattern = ""
-    """Regular expression of families to leave out, matched against whole names; they cost nothing then."""
+    """Regular expression of families of workloads and pods to leave out, matched against whole names; they cost nothing
+    then. The exporter's own families stay, and pod_labels."""
     pod_labels: LabelKeys = ()
     """Keys of pod labels to show as pod_labels, separated by commas. Unset: none, and no such family."""
     histogram_level: Levels = ()
@@ -152,7 +153,8 @@ class Log(Group):
     format: Literal["auto", "json", "console"] = "auto"
     """One JSON object a line, or text for people. auto: text on a terminal, else JSON."""
     observations: Literal["none", "problems", "all"] = "none"
-    """Which of the observations that are counted are also written, pod by pod, for a log store to keep."""
+    """Which of the observations that are counted are also written, pod by pod, for a log store to keep. problems:
+    restarts, failing ends, waits, failed probes, and pods that failed or vanished unseen."""
 
 
 class Settings(BaseSettings):
@@ -171,7 +173,7 @@ class Settings(BaseSettings):
     """YAML file with these settings."""
     pods: Literal["all", "unhealthy", "none"] = "all"
     """Which pods have series of their own. unhealthy: those that are not running and ready or succeeded, are in a crash
-    loop, being deleted, or were in trouble within ten minutes, and pod_info of all."""
+    loop, being deleted, or were in trouble within ten minutes, and pod_info of all. none: no series of pods at all."""
     kube: Kube = Kube()
     web: Web = Web()
     events: Events = Events()

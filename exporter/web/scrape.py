@@ -30,11 +30,6 @@ Render: TypeAlias = Callable[[bool, frozenset[str]], Answer]
 Scraped: TypeAlias = Callable[[int], None]
 """See `exporter.web.server.Source.scraped`."""
 
-REASONS = ("busy", "connections", "disconnected", "failed", "idle", "slow")
-"""Why a scrape was refused or cut. busy: no turn came in time; connections: too many are open, all with a request;
-disconnected: the client left, for instance at Prometheus's scrape_timeout; failed: an error of ours; idle: too many
-were open, and one that asked for nothing was closed for a new one; slow: the client did not read in time."""
-
 _GZIP_LEVEL = 1
 _GZIP_FORMAT = 31
 """zlib's window bits for gzip: 15, and 16 for the gzip header."""

@@ -17,7 +17,7 @@ from exporter.vitals import LoopVitals, WatchVitals, WebVitals
 from exporter.web.clients import Clients
 from exporter.web.health import Health
 from exporter.web.pages import LandingPage
-from exporter.web.scrape import REASONS, Answer, Limits, Scrapes
+from exporter.web.scrape import Answer, Limits, Scrapes
 
 DRAIN_SECONDS = 3.0
 """For running scrapes at the end; the whole end may take 5 s."""
@@ -95,8 +95,6 @@ class Server:
             shutdown_timeout=_ABANDON_SECONDS,
         )
         self._listener: asyncio.Server | None = None
-        for reason in REASONS:
-            vitals.rejected[reason] += 0
 
     async def start(self) -> None:
         """Listen; raise `ExporterError` if the address cannot be had."""

@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from exporter.metrics.own import OwnCollector, Vitals, registry
-from exporter.vitals import RELIST_REASONS, RESTART_REASONS, Delays, WatchVitals
+from exporter.vitals import REJECTED, RELIST_REASONS, RESTART_REASONS, Delays, WatchVitals
 
 Parse: TypeAlias = Callable[[bytes, bool], Mapping[tuple[str, ...], float]]
 Own: TypeAlias = Callable[[Vitals], Mapping[tuple[str, ...], float]]
@@ -58,6 +58,8 @@ def test_every_counter_is_there_at_zero_from_the_start(own: Own) -> None:
         assert ("watch_restarts_total", "reason", reason, "resource", "pods") in counters
     for reason in RELIST_REASONS:
         assert ("relists_total", "reason", reason, "resource", "pods") in counters
+    for reason in REJECTED:
+        assert ("http_rejected_total", "reason", reason) in counters
     for event in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR", "LISTED"):
         assert ("watch_events_total", "event", event, "resource", "pods") in counters
     assert {

@@ -14,7 +14,6 @@ from exporter.errors import ExporterError
 from exporter.settings import Web
 from exporter.vitals import LoopVitals, WatchVitals, WebVitals
 from exporter.web import server as server_module
-from exporter.web.scrape import REASONS
 from exporter.web.server import Server, most_connections
 
 if TYPE_CHECKING:
@@ -133,11 +132,6 @@ def test_clients_leave_file_descriptors_for_what_matters_more(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, -1))
     assert most_connections(48) == most
-
-
-async def test_every_reason_for_a_rejection_is_there_at_zero(serve: Serve) -> None:
-    running = await serve()
-    assert running.vitals.rejected == dict.fromkeys(REASONS, 0)
 
 
 async def test_a_taken_port_is_said_in_one_line_that_names_the_flag(exposition: type[Exposition]) -> None:

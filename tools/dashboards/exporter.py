@@ -257,7 +257,7 @@ DASHBOARD = Dashboard(
                 lines(
                     "Bytes of a scrape",
                     "max by (instance) (pod_exporter_scrape_bytes{$S})",
-                    "As sent, usually compressed.",
+                    "Before compression; a body_size_limit of Prometheus must be above this.",
                     "{{instance}}",
                     unit="bytes",
                 ),
