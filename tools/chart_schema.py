@@ -26,8 +26,14 @@ AMOUNT: Schema = {"type": "string", "pattern": r"^(|[0-9]+(\.[0-9]+)?([kMGTPE]i?
 """Of bytes."""
 PULL_SECRETS: Schema = {
     "type": "array",
-    "items": {"type": "object", "required": ["name"], "properties": {"name": TEXT}, "additionalProperties": False},
+    "items": {
+        "anyOf": [
+            {"type": "object", "required": ["name"], "properties": {"name": TEXT}, "additionalProperties": False},
+            {"type": "string", "minLength": 1},
+        ]
+    },
 }
+"""As in a pod, or the bare names that many parent charts have."""
 OPTIONAL: Mapping[str, Schema] = {"enabled": SWITCH, "namespace": TEXT, "labels": WORDS, "annotations": WORDS}
 """Of what is made for others if one wants it, and where they look for it."""
 NOT_OFFERED = ("config", "web.listen_address", "kube.kubeconfig", "kube.context", "state.checkpoint_file")

@@ -80,6 +80,8 @@ BAD = {
     "--set=tolerations.key=x": "tolerations",
     "--set=prometheusRule.alerts.PodDown.enabled=false": "PodDown",
     "--set=prometheusRule.alerts.PodEvicted.severity=page": "severity",
+    "--set=imagePullSecrets[0].secret=x": "imagePullSecrets",
+    "--set=serviceAccount.create=false": "serviceAccount.name: name the account that gets the rights",
     "--set=prometheusRule.alerts.PodEvicted.limits.kills=1": "kills",
     "--set=dashboards.enabled=true,dashboards.grafanaOperator.enabled=true": "instanceSelector",
     "--set=serviceMonitor.enable=true": "enable",
@@ -99,6 +101,13 @@ def test_a_bad_value_is_refused_by_name(helm: Helm, values: str, named: str) -> 
 
 def test_global_takes_what_parent_charts_put_there(helm: Helm) -> None:
     assert helm.template("--set=global.parentsOwn.thing=1")
+
+
+@pytest.mark.parametrize("key", ["imagePullSecrets", "global.imagePullSecrets"])
+def test_pull_secrets_come_in_both_forms_and_each_once(helm: Helm, key: str) -> None:
+    manifests = helm.template(f"--set={key}[0]=bare", f"--set={key}[1].name=named", f"--set={key}[2].name=bare")
+    for pod in (of(manifests, "Deployment")["spec"]["template"], of(manifests, "Pod")):
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "bare"}, {"name": "named"}]
 
 
 def leaves(tree: Object, path: str = "") -> Iterator[str]:
@@ -168,6 +177,18 @@ def test_the_birth_hold_follows_the_scrape_interval_unless_it_is_given(helm: Hel
         assert settings_of(helm.template(f"--set=scrapeInterval={interval}"))["ledger"]["birth_hold"] == hold
     given = helm.template("--set=settings.ledger.birth_hold=5s", "--set=settings.ledger.retention=1h")
     assert settings_of(given)["ledger"] == {"birth_hold": "5s", "retention": "1h"}
+
+
+def test_the_checkpoint_is_written_no_less_often_than_the_birth_hold_lasts(helm: Helm) -> None:
+    def interval(*flags: str) -> str | None:
+        found: str | None = settings_of(helm.template(*flags))["state"].get("checkpoint_interval")
+        return found
+
+    assert interval("--set=scrapeInterval=24s") == "58s"
+    assert interval("--set=scrapeInterval=25s") is None, "the exporter's own 60s is short enough"
+    assert interval("--set=scrapeInterval=15s", "--set=settings.state.checkpoint_interval=10s") == "10s"
+    assert interval("--set=scrapeInterval=15s", "--set=settings.ledger.birth_hold=40s") is None
+    assert "state" not in settings_of(helm.template("--set=scrapeInterval=15s", "--set=checkpoint.volume=none"))
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
@@ -286,6 +307,13 @@ def test_a_proxy_can_stand_before_the_exporter(helm: Helm) -> None:
     assert of(manifests, "Service")["spec"]["ports"][0]["targetPort"] == 8443
     assert of(manifests, "NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["port"] == 8443
     assert of(manifests, "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+
+
+def test_an_account_of_yours_gets_the_rights_and_none_is_needed_without(helm: Helm) -> None:
+    mine = ("--set=serviceAccount.create=false", "--set=serviceAccount.name=mine")
+    assert of(helm.template(*mine), "ClusterRoleBinding")["subjects"][0]["name"] == "mine"
+    none = helm.template("--set=serviceAccount.create=false", "--set=rbac.create=false")
+    assert of(none, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "default"
 
 
 RULE = "--set=prometheusRule.enabled=true"

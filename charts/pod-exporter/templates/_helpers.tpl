@@ -17,6 +17,9 @@
 {{- end }}
 
 {{- define "pod-exporter.serviceAccount" -}}
+{{- if and .Values.rbac.create (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
+{{- fail "serviceAccount.name: name the account that gets the rights, or let the chart create it" }}
+{{- end }}
 {{- default (ternary (include "pod-exporter.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
 {{- end }}
 
@@ -34,6 +37,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* A name that is there twice would be refused */}}
+{{- define "pod-exporter.pullSecrets" -}}
+{{- $secrets := list }}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
+{{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) }}
+{{- end }}
+{{- with uniq $secrets }}
+{{- toYaml . }}
 {{- end }}
 {{- end }}
 
@@ -73,12 +87,17 @@ kubelet: {{ dig "kubelet" "probes" false $settings }}
 /var/lib/pod-exporter
 {{- end }}
 
+{{- /* The checkpoint must not be written less often than the birth-hold lasts; by itself the exporter takes 60 s */}}
 {{- define "pod-exporter.settings" -}}
 {{- $ledger := merge (dict) (default dict .Values.settings.ledger) (dict "birth_hold" (include "pod-exporter.birthHold" .)) }}
 {{- $own := dict "ledger" $ledger }}
 {{- if ne .Values.checkpoint.volume "none" }}
 {{- $file := printf "%s/checkpoint" (include "pod-exporter.checkpointFolder" .) }}
-{{- $own = set $own "state" (merge (dict "checkpoint_file" $file) (default dict .Values.settings.state)) }}
+{{- $state := merge (dict "checkpoint_file" $file) (default dict .Values.settings.state) }}
+{{- if and (not (dig "ledger" "birth_hold" "" .Values.settings)) (lt ($ledger.birth_hold | trimSuffix "s" | int) 60) }}
+{{- $state = merge $state (dict "checkpoint_interval" $ledger.birth_hold) }}
+{{- end }}
+{{- $own = set $own "state" $state }}
 {{- end }}
 {{- toYaml (merge $own .Values.settings) }}
 {{- end }}
