@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from exporter.settings.reference import SETTINGS, Setting
-from tools.alerts import ALERTS, Alert
+from tools.alerts import ALERTS, GROUPS, Alert
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -22,6 +22,15 @@ PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 WORDS: Schema = {"type": "object", "additionalProperties": TEXT}
 """Labels and annotations."""
 DURATION: Schema = {"type": "string", "pattern": r"^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$"}
+"""Of the exporter."""
+WAIT: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "pattern": f"^(0|{''.join(f'([0-9]+{unit})?' for unit in ('y', 'w', 'd', 'h', 'm', 's', 'ms'))})$",
+}
+"""A duration of Prometheus: whole numbers, the largest unit first."""
+PERIOD: Schema = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"}
+"""A duration of the Grafana Operator, which wants a unit and knows no days."""
 AMOUNT: Schema = {"type": "string", "pattern": r"^(|[0-9]+(\.[0-9]+)?([kMGTPE]i?)?)$"}
 """Of bytes."""
 PULL_SECRETS: Schema = {
@@ -78,8 +87,8 @@ def _alert(alert: Alert) -> Schema:
         name: TEXT if isinstance(value, str) else {"type": "number", "minimum": 0}
         for name, value in alert.limits.items()
     }
-    severity = choice("critical", "warning", "info")
-    return group(enabled=SWITCH, severity=severity, **{"for": DURATION}, limits=group(**limits))
+    severity = {"type": "string", "minLength": 1}
+    return group(enabled=SWITCH, severity=severity, **{"for": WAIT}, limits=group(**limits))
 
 
 def schema() -> Schema:
@@ -124,6 +133,7 @@ def schema() -> Schema:
             ruleLabels=WORDS,
             runbookUrl=TEXT,
             grafanaUrl=TEXT,
+            groups=group(**{name.removeprefix("pod-exporter-"): SWITCH for name in GROUPS}),
             alerts=group(**{alert.name: _alert(alert) for alert in ALERTS}),
         ),
         dashboards=group(
@@ -133,7 +143,7 @@ def schema() -> Schema:
                 enabled=SWITCH,
                 instanceSelector=OBJECT,
                 allowCrossNamespaceImport=SWITCH,
-                resyncPeriod=DURATION,
+                resyncPeriod=PERIOD,
             ),
         ),
         service=group(

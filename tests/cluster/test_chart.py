@@ -79,7 +79,12 @@ BAD = {
     "--set=settings.kube.namespaces=shop": "namespaces",
     "--set=tolerations.key=x": "tolerations",
     "--set=prometheusRule.alerts.PodDown.enabled=false": "PodDown",
-    "--set=prometheusRule.alerts.PodEvicted.severity=page": "severity",
+    "--set=prometheusRule.alerts.PodEvicted.severity=": "severity",
+    "--set=prometheusRule.alerts.PodEvicted.for=1.5m": "for",
+    "--set=prometheusRule.alerts.PodEvicted.for=1m1h": "for",
+    "--set=prometheusRule.alerts.PodEvicted.for=": "for",
+    "--set-string=dashboards.grafanaOperator.resyncPeriod=0": "resyncPeriod",
+    "--set=prometheusRule.groups.nodes=false": "nodes",
     "--set=imagePullSecrets[0].secret=x": "imagePullSecrets",
     "--set=serviceAccount.create=false": "serviceAccount.name: name the account that gets the rights",
     "--set=prometheusRule.alerts.PodEvicted.limits.kills=1": "kills",
@@ -97,6 +102,12 @@ def test_a_bad_value_is_refused_by_name(helm: Helm, values: str, named: str) -> 
     with pytest.raises(HelmError) as refused:
         helm.template(values)
     assert named in str(refused.value)
+
+
+@pytest.mark.parametrize("wait", ["0", "0s", "1h30m", "2d", "500ms"])
+def test_an_alert_waits_any_time_that_prometheus_understands(helm: Helm, wait: str) -> None:
+    made = alerts_of(helm.template(RULE, f"--set-string=prometheusRule.alerts.PodStartupStuck.for={wait}"))
+    assert made["PodStartupStuck"]["for"] == wait
 
 
 def test_global_takes_what_parent_charts_put_there(helm: Helm) -> None:
@@ -349,6 +360,30 @@ def test_single_alerts_can_be_changed_and_switched_off(helm: Helm) -> None:
     assert all(made[name] == plain[name] for name in untouched)
 
 
+def test_a_group_of_alerts_can_be_switched_off_but_for_single_ones(helm: Helm) -> None:
+    plain = alerts_of(helm.template(RULE))
+    off = alerts_of(helm.template(RULE, "--set=prometheusRule.groups.workloads=false"))
+    assert off == {name: rule for name, rule in plain.items() if name.startswith("PodExporter")}
+    but = "--set=prometheusRule.alerts.PodEvicted.enabled=true"
+    assert alerts_of(helm.template(RULE, "--set=prometheusRule.groups.workloads=false", but)).keys() == {
+        *off,
+        "PodEvicted",
+    }
+    none = helm.template(RULE, "--set=prometheusRule.groups.workloads=false,prometheusRule.groups.itself=false")
+    assert of(none, "PrometheusRule")["spec"] == {"groups": []}
+    assert alerts_of(helm.template(RULE, "--set=prometheusRule.groups=null")) == plain, "as after --reuse-values"
+
+
+def test_a_slash_at_the_end_of_an_address_does_no_harm(helm: Helm) -> None:
+    flags = (
+        "--set=prometheusRule.runbookUrl=https://r.example.com/",
+        "--set=prometheusRule.grafanaUrl=https://g.example.com/",
+    )
+    annotations = alerts_of(helm.template(RULE, *flags))["PodStartupStuck"]["annotations"]
+    assert annotations["runbook_url"] == "https://r.example.com/PodStartupStuck.md"
+    assert annotations["dashboard_url"].startswith("https://g.example.com/d/")
+
+
 def test_alerts_lead_to_your_runbooks_and_your_grafana(helm: Helm) -> None:
     made = alerts_of(helm.template(f"--values={EVERYTHING}"))["PodStartupStuck"]
     assert made["annotations"]["runbook_url"] == "https://runbooks.example.com/pods/PodStartupStuck.md"
@@ -376,4 +411,5 @@ def test_the_grafana_operator_gets_a_resource_for_each_dashboard(helm: Helm) -> 
     maps = {one["metadata"]["name"]: one.get("data", {}) for one in manifests if one["kind"] == "ConfigMap"}
     boards = [one["spec"] for one in manifests if one["kind"] == "GrafanaDashboard"]
     assert len(boards) == 7
+    assert {board["resyncPeriod"] for board in boards} == {"1h"}
     assert all(board["configMapRef"]["key"] in maps[board["configMapRef"]["name"]] for board in boards)
