@@ -263,6 +263,17 @@ def test_the_notes_say_what_a_restart_loses(tmp_path: Path, volume: str, words: 
     assert ("checkpoint" in told or "is not counted" in told) is bool(words)
 
 
+@pytest.mark.parametrize(("port", "tested"), [("metrics", True), ("9873", True), ("8443", False), ("https", False)])
+def test_helm_test_is_there_where_the_service_leads_to_the_exporter_itself(
+    tmp_path: Path, port: str, tested: bool
+) -> None:
+    helm = Helm("4", tmp_path)
+    told = helm("install", "r", str(CHART), "--dry-run=client", f"--set=service.targetPort={port}")
+    hook, notes = told.partition("NOTES:")[::2]
+    assert ("kind: Pod\n" in hook, "helm test r" in notes) == (tested, tested)
+    assert "port-forward deployment/r-pod-exporter 9873\n" in notes
+
+
 def test_a_changed_setting_starts_a_new_pod(helm: Helm) -> None:
     one, other = (
         of(helm.template(f"--set=settings.log.level={level}"), "Deployment")["spec"]["template"]
@@ -318,6 +329,33 @@ def test_a_proxy_can_stand_before_the_exporter(helm: Helm) -> None:
     assert of(manifests, "Service")["spec"]["ports"][0]["targetPort"] == 8443
     assert of(manifests, "NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["port"] == 8443
     assert of(manifests, "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+    few = helm.template(*flags, "--set=networkPolicy.from[0].podSelector.matchLabels.a=b")
+    assert len(of(few, "NetworkPolicy")["spec"]["ingress"][0]["from"]) == 1
+
+
+@pytest.mark.parametrize(("target", "port"), [("metrics", "9873"), ("9873", "9873"), ("8443", "8443"), ("https", None)])
+def test_annotations_name_the_port_of_the_pod(helm: Helm, target: str, port: str | None) -> None:
+    flags = ("--set=service.prometheusAnnotations=true", "--set=service.port=80", f"--set=service.targetPort={target}")
+    annotations = of(helm.template(*flags), "Service")["metadata"]["annotations"]
+    assert annotations["prometheus.io/scrape"] == "true"
+    assert annotations.get("prometheus.io/port") == port
+
+
+def test_annotations_name_the_port_of_a_proxy(helm: Helm) -> None:
+    proxy = {
+        "name": "proxy",
+        "image": "proxy",
+        "ports": [
+            {"name": "other", "containerPort": 1},
+            {"containerPort": 2},
+            {"name": "https", "containerPort": 8443},
+        ],
+    }
+    values = {"service": {"prometheusAnnotations": True, "targetPort": "https"}}
+    for place in ("extraContainers", "extraInitContainers"):
+        file = _file(helm, {**values, place: [proxy]})
+        annotations = of(helm.template(f"--values={file}"), "Service")["metadata"]["annotations"]
+        assert annotations["prometheus.io/port"] == "8443"
 
 
 def test_an_account_of_yours_gets_the_rights_and_none_is_needed_without(helm: Helm) -> None:

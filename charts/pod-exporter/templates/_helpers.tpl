@@ -28,6 +28,12 @@ app.kubernetes.io/name: {{ include "pod-exporter.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- /* Of the pod of `helm test`: the Service must not lead to it */}}
+{{- define "pod-exporter.testSelector" -}}
+{{- $name := printf "%s-test" (include "pod-exporter.name" .) }}
+{{- toYaml (dict "app.kubernetes.io/name" $name "app.kubernetes.io/instance" .Release.Name) }}
+{{- end }}
+
 {{- define "pod-exporter.labels" -}}
 {{ include "pod-exporter.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -48,6 +54,28 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- with uniq $secrets }}
 {{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* "true" where the Service leads to the exporter itself, not to a proxy before it */}}
+{{- define "pod-exporter.direct" -}}
+{{- has (toString .Values.service.targetPort) (list "metrics" "9873") }}
+{{- end }}
+
+{{- /* Number of the pod's port that the Service leads to; empty if no container of the values has a port of that name */}}
+{{- define "pod-exporter.podPort" -}}
+{{- $target := toString .Values.service.targetPort }}
+{{- if eq (include "pod-exporter.direct" .) "true" }}9873
+{{- else if regexMatch "^[0-9]+$" $target }}
+{{- $target }}
+{{- else }}
+{{- range concat .Values.extraContainers .Values.extraInitContainers }}
+{{- range .ports }}
+{{- if eq (toString .name) $target }}
+{{- .containerPort }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
