@@ -59,6 +59,11 @@ def group(**properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
+def others(*taken: str) -> Schema:
+    """Any keys but these, which are values of their own or must stay as they are."""
+    return {"type": "object", "properties": dict.fromkeys(taken, False)}
+
+
 def settings() -> Schema:
     """The settings that one can give in `settings`, as in the file of --config."""
     root: Schema = group()
@@ -125,8 +130,8 @@ def schema() -> Schema:
             scrapeTimeout={"type": "string", "pattern": "^(|[1-9][0-9]*(ms|s|m))$"},
             relabelings=OBJECTS,
             metricRelabelings=OBJECTS,
-            limits=OBJECT,
-            endpoint=OBJECT,
+            limits=others("endpoints", "namespaceSelector", "selector"),
+            endpoint=others("honorLabels", "interval", "metricRelabelings", "relabelings", "scrapeTimeout"),
         ),
         prometheusRule=group(
             **OPTIONAL,

@@ -14,7 +14,7 @@ import yaml
 
 from exporter.settings import load
 from tests.cluster.api import Object
-from tests.cluster.helm import CHART, MAJORS, Helm, HelmError, of, settings_of
+from tests.cluster.helm import CHART, MAJORS, Helm, HelmError, OnlyOnce, of, settings_of
 from tests.cluster.image import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -24,6 +24,7 @@ OPERATORS = ("monitoring.coreos.com/v1", "grafana.integreatly.org/v1beta1")
 """Whose definitions Kubernetes does not have; test_release.py checks the first against the operator's own."""
 NAMESPACES = CHART / "ci" / "namespaces-values.yaml"
 EVERYTHING = CHART / "ci" / "everything-values.yaml"
+COLLISIONS = CHART / "ci" / "collisions-values.yaml"
 
 
 @pytest.fixture(scope="module", params=MAJORS)
@@ -85,6 +86,8 @@ BAD = {
     "--set=prometheusRule.alerts.PodEvicted.for=": "for",
     "--set-string=dashboards.grafanaOperator.resyncPeriod=0": "resyncPeriod",
     "--set=prometheusRule.groups.nodes=false": "nodes",
+    "--set=serviceMonitor.endpoint.honorLabels=false": "honorLabels",
+    "--set=serviceMonitor.limits.selector.matchLabels.a=b": "selector",
     "--set=imagePullSecrets[0].secret=x": "imagePullSecrets",
     "--set=serviceAccount.create=false": "serviceAccount.name: name the account that gets the rights",
     "--set=prometheusRule.alerts.PodEvicted.limits.kills=1": "kills",
@@ -119,6 +122,52 @@ def test_pull_secrets_come_in_both_forms_and_each_once(helm: Helm, key: str) -> 
     manifests = helm.template(f"--set={key}[0]=bare", f"--set={key}[1].name=named", f"--set={key}[2].name=bare")
     for pod in (of(manifests, "Deployment")["spec"]["template"], of(manifests, "Pod")):
         assert pod["spec"]["imagePullSecrets"] == [{"name": "bare"}, {"name": "named"}]
+
+
+def test_a_key_that_is_there_twice_would_be_found() -> None:
+    with pytest.raises(yaml.YAMLError, match=r"there twice: \{'a'\}"):
+        yaml.load("{b: {a: 1, a: 1}}", OnlyOnce)
+
+
+SELECTOR = {"app.kubernetes.io/name": "pod-exporter", "app.kubernetes.io/instance": "r"}
+WINS = {
+    "Service": "own", "ServiceMonitor": "own", "PrometheusRule": "own", "ServiceAccount": "common",
+    "ClusterRole": "common", "Deployment": "common", "NetworkPolicy": "common", "GrafanaDashboard": "common",
+}  # fmt: skip
+
+
+def test_the_more_specific_label_wins_but_what_selects_stays(helm: Helm) -> None:
+    manifests = helm.template(f"--values={COLLISIONS}")
+    labels = [(one["kind"], one["metadata"]["labels"]) for one in manifests if one["kind"] in WINS]
+    labels += [("Service", of(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"])]
+    labels += [("Service", one["metadata"]["labels"]) for one in boards_of(manifests)]
+    assert {kind for kind, _ in labels} == WINS.keys()
+    for kind, found in labels:
+        assert found.items() >= SELECTOR.items(), kind
+        assert (found["app.kubernetes.io/part-of"], found["team"]) == (WINS[kind], WINS[kind]), kind
+        assert found["helm.sh/chart"] == "common"
+
+
+def test_what_selects_fits_the_pod_whatever_labels_it_has(helm: Helm) -> None:
+    manifests = helm.template(f"--values={COLLISIONS}")
+    deployment = of(manifests, "Deployment")["spec"]
+    assert deployment["selector"]["matchLabels"] == of(manifests, "Service")["spec"]["selector"] == SELECTOR
+    assert of(manifests, "ServiceMonitor")["spec"]["selector"]["matchLabels"] == SELECTOR
+
+
+def test_an_empty_label_wins_too_and_a_number_stays_text(helm: Helm) -> None:
+    flags = ("--set=commonLabels.team=common", "--set=podLabels.team=", "--set-string=nameOverride=1")
+    labels = of(helm.template(*flags), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert (labels["team"], labels["app.kubernetes.io/name"]) == ("", "1")
+
+
+def test_the_more_specific_annotation_and_field_win(helm: Helm) -> None:
+    manifests = helm.template(f"--values={COLLISIONS}")
+    assert {one["metadata"]["annotations"]["grafana_folder"] for one in boards_of(manifests)} == {"own"}
+    [endpoint] = of(manifests, "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"], endpoint["honorLabels"]) == ("proxy", "/own", True)
+    pod = of(manifests, "Deployment")["spec"]["template"]
+    assert pod["metadata"]["annotations"]["checksum/config"] != "own", "a changed setting would start no new pod"
 
 
 def leaves(tree: Object, path: str = "") -> Iterator[str]:
@@ -274,6 +323,21 @@ def test_helm_test_is_there_where_the_service_leads_to_the_exporter_itself(
     assert "port-forward deployment/r-pod-exporter 9873\n" in notes
 
 
+def test_the_pod_of_helm_test_can_run_where_the_exporter_can(helm: Helm) -> None:
+    manifests = helm.template(f"--values={COLLISIONS}")
+    exporter, test = of(manifests, "Deployment")["spec"]["template"]["spec"], of(manifests, "Pod")["spec"]
+    same = ("priorityClassName", "runtimeClassName", "nodeSelector", "imagePullSecrets", "securityContext")
+    assert {key: test[key] for key in same} == {key: exporter[key] for key in same}
+    assert test["affinity"] == {"nodeAffinity": exporter["affinity"]["nodeAffinity"]}
+    assert test["containers"][0]["resources"] == exporter["containers"][0]["resources"]
+
+
+def test_the_service_does_not_lead_to_the_pod_of_helm_test(helm: Helm) -> None:
+    labels = of(helm.template(f"--values={COLLISIONS}"), "Pod")["metadata"]["labels"]
+    assert labels["app.kubernetes.io/name"] == "pod-exporter-test"
+    assert labels["team"] == "common"
+
+
 def test_a_changed_setting_starts_a_new_pod(helm: Helm) -> None:
     one, other = (
         of(helm.template(f"--set=settings.log.level={level}"), "Deployment")["spec"]["template"]
@@ -320,7 +384,8 @@ def test_who_may_scrape_shuts_the_charts_own_test_out_no_more_than_them(helm: He
     [rule] = of(manifests, "NetworkPolicy")["spec"]["ingress"]
     theirs, ours = rule["from"]
     assert theirs == {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
-    assert ours["podSelector"]["matchLabels"] == of(manifests, "Pod")["metadata"]["labels"]
+    assert ours["podSelector"]["matchLabels"].items() <= of(manifests, "Pod")["metadata"]["labels"].items()
+    assert ours["podSelector"]["matchLabels"] != SELECTOR
 
 
 def test_a_proxy_can_stand_before_the_exporter(helm: Helm) -> None:
@@ -356,6 +421,11 @@ def test_annotations_name_the_port_of_a_proxy(helm: Helm) -> None:
         file = _file(helm, {**values, place: [proxy]})
         annotations = of(helm.template(f"--values={file}"), "Service")["metadata"]["annotations"]
         assert annotations["prometheus.io/port"] == "8443"
+
+
+def test_your_annotations_come_before_the_charts(helm: Helm) -> None:
+    annotations = of(helm.template(f"--values={COLLISIONS}"), "Service")["metadata"]["annotations"]
+    assert annotations == {"prometheus.io/scrape": "false", "prometheus.io/port": "1"}
 
 
 def test_an_account_of_yours_gets_the_rights_and_none_is_needed_without(helm: Helm) -> None:
@@ -412,6 +482,12 @@ def test_a_group_of_alerts_can_be_switched_off_but_for_single_ones(helm: Helm) -
     assert alerts_of(helm.template(RULE, "--set=prometheusRule.groups=null")) == plain, "as after --reuse-values"
 
 
+def test_the_severity_of_one_alert_wins_over_that_of_all(helm: Helm) -> None:
+    made = alerts_of(helm.template(f"--values={COLLISIONS}"))
+    assert made["PodContainerOOMKilled"]["labels"] == {"severity": "call", "team": "own"}
+    assert made["PodEvicted"]["labels"] == {"severity": "page", "team": "own"}
+
+
 def test_a_slash_at_the_end_of_an_address_does_no_harm(helm: Helm) -> None:
     flags = (
         "--set=prometheusRule.runbookUrl=https://r.example.com/",
@@ -429,17 +505,20 @@ def test_alerts_lead_to_your_runbooks_and_your_grafana(helm: Helm) -> None:
     assert made["labels"] == {"severity": "warning", "team": "platform"}
 
 
-def test_each_dashboard_is_a_config_map_for_the_sidecar(helm: Helm) -> None:
-    maps = [
-        one
-        for one in helm.template("--set=dashboards.enabled=true,dashboards.folder=Pods")
-        if one["kind"] == "ConfigMap"
+def boards_of(manifests: list[Object]) -> list[Object]:
+    """The ConfigMaps of dashboards."""
+    return [
+        one for one in manifests if one["kind"] == "ConfigMap" and any(key.endswith(".json") for key in one["data"])
     ]
-    files = {name: text for one in maps for name, text in one["data"].items() if name.endswith(".json")}
+
+
+def test_each_dashboard_is_a_config_map_for_the_sidecar(helm: Helm) -> None:
+    maps = boards_of(helm.template("--set=dashboards.enabled=true,dashboards.folder=Pods"))
+    files = {name: text for one in maps for name, text in one["data"].items()}
     assert {name: json.loads(text) for name, text in files.items()} == {
         path.name: json.loads(path.read_text()) for path in ROOT.glob("dashboards/*.json")
     }
-    boards = [one["metadata"] for one in maps if "config.yaml" not in one["data"]]
+    boards = [one["metadata"] for one in maps]
     assert all(one["labels"]["grafana_dashboard"] == "1" for one in boards)
     assert {one["annotations"]["grafana_folder"] for one in boards} == {"Pods"}
 

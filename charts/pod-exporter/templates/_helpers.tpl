@@ -24,8 +24,7 @@
 {{- end }}
 
 {{- define "pod-exporter.selector" -}}
-app.kubernetes.io/name: {{ include "pod-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{- toYaml (dict "app.kubernetes.io/name" (include "pod-exporter.name" .) "app.kubernetes.io/instance" .Release.Name) }}
 {{- end }}
 
 {{- /* Of the pod of `helm test`: the Service must not lead to it */}}
@@ -34,16 +33,25 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- toYaml (dict "app.kubernetes.io/name" $name "app.kubernetes.io/instance" .Release.Name) }}
 {{- end }}
 
-{{- define "pod-exporter.labels" -}}
-{{ include "pod-exporter.selector" . }}
+{{- define "pod-exporter.ownLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/component: metrics
 app.kubernetes.io/part-of: pod-exporter
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
 {{- end }}
+
+{{- /* Of every object */}}
+{{- define "pod-exporter.labels" -}}
+{{- include "pod-exporter.labelsWith" (list . dict) }}
+{{- end }}
+
+{{- /* Of an object that has labels of its own: (list root labels). What selects stays as it is */}}
+{{- define "pod-exporter.labelsWith" -}}
+{{- $root := first . }}
+{{- $own := include "pod-exporter.ownLabels" $root | fromYaml }}
+{{- $selector := include "pod-exporter.selector" $root | fromYaml }}
+{{- toYaml (mergeOverwrite (dict) $own $root.Values.commonLabels (last .) $selector) }}
 {{- end }}
 
 {{- /* A name that is there twice would be refused */}}
