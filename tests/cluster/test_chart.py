@@ -124,6 +124,13 @@ def test_pull_secrets_come_in_both_forms_and_each_once(helm: Helm, key: str) -> 
         assert pod["spec"]["imagePullSecrets"] == [{"name": "bare"}, {"name": "named"}]
 
 
+def test_openshift_can_choose_the_user(helm: Helm) -> None:
+    nothing = ",".join(f"podSecurityContext.{key}=null" for key in ("runAsUser", "runAsGroup", "fsGroup"))
+    manifests = helm.template(f"--set={nothing}")
+    for pod in (of(manifests, "Deployment")["spec"]["template"], of(manifests, "Pod")):
+        assert pod["spec"]["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
 def test_a_key_that_is_there_twice_would_be_found() -> None:
     with pytest.raises(yaml.YAMLError, match=r"there twice: \{'a'\}"):
         yaml.load("{b: {a: 1, a: 1}}", OnlyOnce)
