@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +93,25 @@ def test_the_image_has_no_tool_of_development() -> None:
 
 def test_the_version_is_the_same_everywhere() -> None:
     chart = yaml.safe_load((ROOT / "charts/pod-exporter/Chart.yaml").read_text())
-    assert PROJECT["version"] == __version__ == chart["appVersion"]
+    assert PROJECT["version"] == __version__ == chart["appVersion"] == chart["version"]
+
+
+def test_a_release_publishes_the_tag_that_the_chart_asks_for(tmp_path: Path) -> None:
+    """And none whose version is not the project's."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yaml").read_text())
+    steps = workflow["jobs"]["publish"]["steps"]
+    [check] = [step["run"] for step in steps if "version" in step.get("name", "")]
+    [push] = [step["with"] for step in steps if step.get("id") == "push"]
+    known = tmp_path / "env"
+
+    def run(tag: str) -> int:
+        env = {"PATH": os.environ["PATH"], "GITHUB_REF_NAME": tag, "GITHUB_ENV": str(known)}
+        return subprocess.run(["bash", "-e", "-c", check], cwd=ROOT, env=env, check=False).returncode
+
+    assert run("v99.0.0") != 0
+    assert run(f"v{__version__}") == 0
+    assert known.read_text() == f"VERSION={__version__}\n"
+    assert push["tags"] == "${{ env.IMAGE }}:${{ env.VERSION }}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

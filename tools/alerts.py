@@ -489,12 +489,14 @@ _PAGE = """\
 <!-- Written by `make docs` from tools/alerts.py; a test compares them. -->
 
 [alerts/](../alerts) has them as plain Prometheus rules; the chart makes a PrometheusRule of them
-(`prometheusRule.enabled`), where each can be switched off, and its severity, `for` and limits changed:
+(`prometheusRule.enabled`), where each can be switched off, alone or with its group, and its severity, `for` and limits
+changed:
 
 ```yaml
 prometheusRule:
   enabled: true
   labels: {release: kube-prometheus-stack}
+  groups: {itself: false}     # those about the exporter; the others are `workloads`
   alerts:
     PodStartupStuck: {limits: {initSeconds: 14400}}
     PodNodeRestartHotspot: {enabled: false}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from exporter.settings.reference import SETTINGS, Setting
-from tools.alerts import ALERTS, Alert
+from tools.alerts import ALERTS, GROUPS, Alert
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -22,12 +22,27 @@ PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 WORDS: Schema = {"type": "object", "additionalProperties": TEXT}
 """Labels and annotations."""
 DURATION: Schema = {"type": "string", "pattern": r"^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$"}
+"""Of the exporter."""
+WAIT: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "pattern": f"^(0|{''.join(f'([0-9]+{unit})?' for unit in ('y', 'w', 'd', 'h', 'm', 's', 'ms'))})$",
+}
+"""A duration of Prometheus: whole numbers, the largest unit first."""
+PERIOD: Schema = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"}
+"""A duration of the Grafana Operator, which wants a unit and knows no days."""
 AMOUNT: Schema = {"type": "string", "pattern": r"^(|[0-9]+(\.[0-9]+)?([kMGTPE]i?)?)$"}
 """Of bytes."""
 PULL_SECRETS: Schema = {
     "type": "array",
-    "items": {"type": "object", "required": ["name"], "properties": {"name": TEXT}, "additionalProperties": False},
+    "items": {
+        "anyOf": [
+            {"type": "object", "required": ["name"], "properties": {"name": TEXT}, "additionalProperties": False},
+            {"type": "string", "minLength": 1},
+        ]
+    },
 }
+"""As in a pod, or the bare names that many parent charts have."""
 OPTIONAL: Mapping[str, Schema] = {"enabled": SWITCH, "namespace": TEXT, "labels": WORDS, "annotations": WORDS}
 """Of what is made for others if one wants it, and where they look for it."""
 NOT_OFFERED = ("config", "web.listen_address", "kube.kubeconfig", "kube.context", "state.checkpoint_file")
@@ -42,6 +57,11 @@ def choice(*words: str) -> Schema:
 def group(**properties: Schema) -> Schema:
     """Keys that are known; others are mistakes."""
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def others(*taken: str) -> Schema:
+    """Any keys but these, which are values of their own or must stay as they are."""
+    return {"type": "object", "properties": dict.fromkeys(taken, False)}
 
 
 def settings() -> Schema:
@@ -72,8 +92,8 @@ def _alert(alert: Alert) -> Schema:
         name: TEXT if isinstance(value, str) else {"type": "number", "minimum": 0}
         for name, value in alert.limits.items()
     }
-    severity = choice("critical", "warning", "info")
-    return group(enabled=SWITCH, severity=severity, **{"for": DURATION}, limits=group(**limits))
+    severity = {"type": "string", "minLength": 1}
+    return group(enabled=SWITCH, severity=severity, **{"for": WAIT}, limits=group(**limits))
 
 
 def schema() -> Schema:
@@ -110,14 +130,15 @@ def schema() -> Schema:
             scrapeTimeout={"type": "string", "pattern": "^(|[1-9][0-9]*(ms|s|m))$"},
             relabelings=OBJECTS,
             metricRelabelings=OBJECTS,
-            limits=OBJECT,
-            endpoint=OBJECT,
+            limits=others("endpoints", "namespaceSelector", "selector"),
+            endpoint=others("honorLabels", "interval", "metricRelabelings", "relabelings", "scrapeTimeout"),
         ),
         prometheusRule=group(
             **OPTIONAL,
             ruleLabels=WORDS,
             runbookUrl=TEXT,
             grafanaUrl=TEXT,
+            groups=group(**{name.removeprefix("pod-exporter-"): SWITCH for name in GROUPS}),
             alerts=group(**{alert.name: _alert(alert) for alert in ALERTS}),
         ),
         dashboards=group(
@@ -127,7 +148,7 @@ def schema() -> Schema:
                 enabled=SWITCH,
                 instanceSelector=OBJECT,
                 allowCrossNamespaceImport=SWITCH,
-                resyncPeriod=DURATION,
+                resyncPeriod=PERIOD,
             ),
         ),
         service=group(

@@ -16,6 +16,17 @@ CHART = Path(__file__).parent.parent.parent / "charts" / "pod-exporter"
 MAJORS = ("3", "4")
 
 
+class OnlyOnce(yaml.SafeLoader):
+    """YAML as Flux and kustomize read it: a key that is there twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"there twice: {twice}", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 class HelmError(Exception):
     """Helm's exit code was not 0; the text is what it said."""
 
@@ -38,7 +49,8 @@ class Helm:
     def template(self, *arguments: str, version: str = "1.36") -> list[Object]:
         """The manifests of the release `r` in the namespace `monitoring`, empty documents left out."""
         flags = ("--namespace", "monitoring", "--kube-version", version)
-        return [obj for obj in yaml.safe_load_all(self("template", "r", str(CHART), *flags, *arguments)) if obj]
+        text = self("template", "r", str(CHART), *flags, *arguments)
+        return [obj for obj in yaml.load_all(text, OnlyOnce) if obj]
 
 
 def of(manifests: list[Object], kind: str, name: str = "") -> Object:

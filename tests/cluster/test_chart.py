@@ -14,7 +14,7 @@ import yaml
 
 from exporter.settings import load
 from tests.cluster.api import Object
-from tests.cluster.helm import CHART, MAJORS, Helm, HelmError, of, settings_of
+from tests.cluster.helm import CHART, MAJORS, Helm, HelmError, OnlyOnce, of, settings_of
 from tests.cluster.image import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -24,6 +24,7 @@ OPERATORS = ("monitoring.coreos.com/v1", "grafana.integreatly.org/v1beta1")
 """Whose definitions Kubernetes does not have; test_release.py checks the first against the operator's own."""
 NAMESPACES = CHART / "ci" / "namespaces-values.yaml"
 EVERYTHING = CHART / "ci" / "everything-values.yaml"
+COLLISIONS = CHART / "ci" / "collisions-values.yaml"
 
 
 @pytest.fixture(scope="module", params=MAJORS)
@@ -79,7 +80,16 @@ BAD = {
     "--set=settings.kube.namespaces=shop": "namespaces",
     "--set=tolerations.key=x": "tolerations",
     "--set=prometheusRule.alerts.PodDown.enabled=false": "PodDown",
-    "--set=prometheusRule.alerts.PodEvicted.severity=page": "severity",
+    "--set=prometheusRule.alerts.PodEvicted.severity=": "severity",
+    "--set=prometheusRule.alerts.PodEvicted.for=1.5m": "for",
+    "--set=prometheusRule.alerts.PodEvicted.for=1m1h": "for",
+    "--set=prometheusRule.alerts.PodEvicted.for=": "for",
+    "--set-string=dashboards.grafanaOperator.resyncPeriod=0": "resyncPeriod",
+    "--set=prometheusRule.groups.nodes=false": "nodes",
+    "--set=serviceMonitor.endpoint.honorLabels=false": "honorLabels",
+    "--set=serviceMonitor.limits.selector.matchLabels.a=b": "selector",
+    "--set=imagePullSecrets[0].secret=x": "imagePullSecrets",
+    "--set=serviceAccount.create=false": "serviceAccount.name: name the account that gets the rights",
     "--set=prometheusRule.alerts.PodEvicted.limits.kills=1": "kills",
     "--set=dashboards.enabled=true,dashboards.grafanaOperator.enabled=true": "instanceSelector",
     "--set=serviceMonitor.enable=true": "enable",
@@ -97,8 +107,74 @@ def test_a_bad_value_is_refused_by_name(helm: Helm, values: str, named: str) -> 
     assert named in str(refused.value)
 
 
+@pytest.mark.parametrize("wait", ["0", "0s", "1h30m", "2d", "500ms"])
+def test_an_alert_waits_any_time_that_prometheus_understands(helm: Helm, wait: str) -> None:
+    made = alerts_of(helm.template(RULE, f"--set-string=prometheusRule.alerts.PodStartupStuck.for={wait}"))
+    assert made["PodStartupStuck"]["for"] == wait
+
+
 def test_global_takes_what_parent_charts_put_there(helm: Helm) -> None:
     assert helm.template("--set=global.parentsOwn.thing=1")
+
+
+@pytest.mark.parametrize("key", ["imagePullSecrets", "global.imagePullSecrets"])
+def test_pull_secrets_come_in_both_forms_and_each_once(helm: Helm, key: str) -> None:
+    manifests = helm.template(f"--set={key}[0]=bare", f"--set={key}[1].name=named", f"--set={key}[2].name=bare")
+    for pod in (of(manifests, "Deployment")["spec"]["template"], of(manifests, "Pod")):
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "bare"}, {"name": "named"}]
+
+
+def test_openshift_can_choose_the_user(helm: Helm) -> None:
+    nothing = ",".join(f"podSecurityContext.{key}=null" for key in ("runAsUser", "runAsGroup", "fsGroup"))
+    manifests = helm.template(f"--set={nothing}")
+    for pod in (of(manifests, "Deployment")["spec"]["template"], of(manifests, "Pod")):
+        assert pod["spec"]["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def test_a_key_that_is_there_twice_would_be_found() -> None:
+    with pytest.raises(yaml.YAMLError, match=r"there twice: \{'a'\}"):
+        yaml.load("{b: {a: 1, a: 1}}", OnlyOnce)
+
+
+SELECTOR = {"app.kubernetes.io/name": "pod-exporter", "app.kubernetes.io/instance": "r"}
+WINS = {
+    "Service": "own", "ServiceMonitor": "own", "PrometheusRule": "own", "ServiceAccount": "common",
+    "ClusterRole": "common", "Deployment": "common", "NetworkPolicy": "common", "GrafanaDashboard": "common",
+}  # fmt: skip
+
+
+def test_the_more_specific_label_wins_but_what_selects_stays(helm: Helm) -> None:
+    manifests = helm.template(f"--values={COLLISIONS}")
+    labels = [(one["kind"], one["metadata"]["labels"]) for one in manifests if one["kind"] in WINS]
+    labels += [("Service", of(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"])]
+    labels += [("Service", one["metadata"]["labels"]) for one in boards_of(manifests)]
+    assert {kind for kind, _ in labels} == WINS.keys()
+    for kind, found in labels:
+        assert found.items() >= SELECTOR.items(), kind
+        assert (found["app.kubernetes.io/part-of"], found["team"]) == (WINS[kind], WINS[kind]), kind
+        assert found["helm.sh/chart"] == "common"
+
+
+def test_what_selects_fits_the_pod_whatever_labels_it_has(helm: Helm) -> None:
+    manifests = helm.template(f"--values={COLLISIONS}")
+    deployment = of(manifests, "Deployment")["spec"]
+    assert deployment["selector"]["matchLabels"] == of(manifests, "Service")["spec"]["selector"] == SELECTOR
+    assert of(manifests, "ServiceMonitor")["spec"]["selector"]["matchLabels"] == SELECTOR
+
+
+def test_an_empty_label_wins_too_and_a_number_stays_text(helm: Helm) -> None:
+    flags = ("--set=commonLabels.team=common", "--set=podLabels.team=", "--set-string=nameOverride=1")
+    labels = of(helm.template(*flags), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert (labels["team"], labels["app.kubernetes.io/name"]) == ("", "1")
+
+
+def test_the_more_specific_annotation_and_field_win(helm: Helm) -> None:
+    manifests = helm.template(f"--values={COLLISIONS}")
+    assert {one["metadata"]["annotations"]["grafana_folder"] for one in boards_of(manifests)} == {"own"}
+    [endpoint] = of(manifests, "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"], endpoint["honorLabels"]) == ("proxy", "/own", True)
+    pod = of(manifests, "Deployment")["spec"]["template"]
+    assert pod["metadata"]["annotations"]["checksum/config"] != "own", "a changed setting would start no new pod"
 
 
 def leaves(tree: Object, path: str = "") -> Iterator[str]:
@@ -170,6 +246,18 @@ def test_the_birth_hold_follows_the_scrape_interval_unless_it_is_given(helm: Hel
     assert settings_of(given)["ledger"] == {"birth_hold": "5s", "retention": "1h"}
 
 
+def test_the_checkpoint_is_written_no_less_often_than_the_birth_hold_lasts(helm: Helm) -> None:
+    def interval(*flags: str) -> str | None:
+        found: str | None = settings_of(helm.template(*flags))["state"].get("checkpoint_interval")
+        return found
+
+    assert interval("--set=scrapeInterval=24s") == "58s"
+    assert interval("--set=scrapeInterval=25s") is None, "the exporter's own 60s is short enough"
+    assert interval("--set=scrapeInterval=15s", "--set=settings.state.checkpoint_interval=10s") == "10s"
+    assert interval("--set=scrapeInterval=15s", "--set=settings.ledger.birth_hold=40s") is None
+    assert "state" not in settings_of(helm.template("--set=scrapeInterval=15s", "--set=checkpoint.volume=none"))
+
+
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 def test_the_exporter_takes_the_settings_that_the_chart_writes(
     helm: Helm, values: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -231,6 +319,32 @@ def test_the_notes_say_what_a_restart_loses(tmp_path: Path, volume: str, words: 
     assert ("checkpoint" in told or "is not counted" in told) is bool(words)
 
 
+@pytest.mark.parametrize(("port", "tested"), [("metrics", True), ("9873", True), ("8443", False), ("https", False)])
+def test_helm_test_is_there_where_the_service_leads_to_the_exporter_itself(
+    tmp_path: Path, port: str, tested: bool
+) -> None:
+    helm = Helm("4", tmp_path)
+    told = helm("install", "r", str(CHART), "--dry-run=client", f"--set=service.targetPort={port}")
+    hook, notes = told.partition("NOTES:")[::2]
+    assert ("kind: Pod\n" in hook, "helm test r" in notes) == (tested, tested)
+    assert "port-forward deployment/r-pod-exporter 9873\n" in notes
+
+
+def test_the_pod_of_helm_test_can_run_where_the_exporter_can(helm: Helm) -> None:
+    manifests = helm.template(f"--values={COLLISIONS}")
+    exporter, test = of(manifests, "Deployment")["spec"]["template"]["spec"], of(manifests, "Pod")["spec"]
+    same = ("priorityClassName", "runtimeClassName", "nodeSelector", "imagePullSecrets", "securityContext")
+    assert {key: test[key] for key in same} == {key: exporter[key] for key in same}
+    assert test["affinity"] == {"nodeAffinity": exporter["affinity"]["nodeAffinity"]}
+    assert test["containers"][0]["resources"] == exporter["containers"][0]["resources"]
+
+
+def test_the_service_does_not_lead_to_the_pod_of_helm_test(helm: Helm) -> None:
+    labels = of(helm.template(f"--values={COLLISIONS}"), "Pod")["metadata"]["labels"]
+    assert labels["app.kubernetes.io/name"] == "pod-exporter-test"
+    assert labels["team"] == "common"
+
+
 def test_a_changed_setting_starts_a_new_pod(helm: Helm) -> None:
     one, other = (
         of(helm.template(f"--set=settings.log.level={level}"), "Deployment")["spec"]["template"]
@@ -277,7 +391,8 @@ def test_who_may_scrape_shuts_the_charts_own_test_out_no_more_than_them(helm: He
     [rule] = of(manifests, "NetworkPolicy")["spec"]["ingress"]
     theirs, ours = rule["from"]
     assert theirs == {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
-    assert ours["podSelector"]["matchLabels"] == of(manifests, "Pod")["metadata"]["labels"]
+    assert ours["podSelector"]["matchLabels"].items() <= of(manifests, "Pod")["metadata"]["labels"].items()
+    assert ours["podSelector"]["matchLabels"] != SELECTOR
 
 
 def test_a_proxy_can_stand_before_the_exporter(helm: Helm) -> None:
@@ -286,6 +401,45 @@ def test_a_proxy_can_stand_before_the_exporter(helm: Helm) -> None:
     assert of(manifests, "Service")["spec"]["ports"][0]["targetPort"] == 8443
     assert of(manifests, "NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["port"] == 8443
     assert of(manifests, "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+    few = helm.template(*flags, "--set=networkPolicy.from[0].podSelector.matchLabels.a=b")
+    assert len(of(few, "NetworkPolicy")["spec"]["ingress"][0]["from"]) == 1
+
+
+@pytest.mark.parametrize(("target", "port"), [("metrics", "9873"), ("9873", "9873"), ("8443", "8443"), ("https", None)])
+def test_annotations_name_the_port_of_the_pod(helm: Helm, target: str, port: str | None) -> None:
+    flags = ("--set=service.prometheusAnnotations=true", "--set=service.port=80", f"--set=service.targetPort={target}")
+    annotations = of(helm.template(*flags), "Service")["metadata"]["annotations"]
+    assert annotations["prometheus.io/scrape"] == "true"
+    assert annotations.get("prometheus.io/port") == port
+
+
+def test_annotations_name_the_port_of_a_proxy(helm: Helm) -> None:
+    proxy = {
+        "name": "proxy",
+        "image": "proxy",
+        "ports": [
+            {"name": "other", "containerPort": 1},
+            {"containerPort": 2},
+            {"name": "https", "containerPort": 8443},
+        ],
+    }
+    values = {"service": {"prometheusAnnotations": True, "targetPort": "https"}}
+    for place in ("extraContainers", "extraInitContainers"):
+        file = _file(helm, {**values, place: [proxy]})
+        annotations = of(helm.template(f"--values={file}"), "Service")["metadata"]["annotations"]
+        assert annotations["prometheus.io/port"] == "8443"
+
+
+def test_your_annotations_come_before_the_charts(helm: Helm) -> None:
+    annotations = of(helm.template(f"--values={COLLISIONS}"), "Service")["metadata"]["annotations"]
+    assert annotations == {"prometheus.io/scrape": "false", "prometheus.io/port": "1"}
+
+
+def test_an_account_of_yours_gets_the_rights_and_none_is_needed_without(helm: Helm) -> None:
+    mine = ("--set=serviceAccount.create=false", "--set=serviceAccount.name=mine")
+    assert of(helm.template(*mine), "ClusterRoleBinding")["subjects"][0]["name"] == "mine"
+    none = helm.template("--set=serviceAccount.create=false", "--set=rbac.create=false")
+    assert of(none, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "default"
 
 
 RULE = "--set=prometheusRule.enabled=true"
@@ -321,6 +475,36 @@ def test_single_alerts_can_be_changed_and_switched_off(helm: Helm) -> None:
     assert all(made[name] == plain[name] for name in untouched)
 
 
+def test_a_group_of_alerts_can_be_switched_off_but_for_single_ones(helm: Helm) -> None:
+    plain = alerts_of(helm.template(RULE))
+    off = alerts_of(helm.template(RULE, "--set=prometheusRule.groups.workloads=false"))
+    assert off == {name: rule for name, rule in plain.items() if name.startswith("PodExporter")}
+    but = "--set=prometheusRule.alerts.PodEvicted.enabled=true"
+    assert alerts_of(helm.template(RULE, "--set=prometheusRule.groups.workloads=false", but)).keys() == {
+        *off,
+        "PodEvicted",
+    }
+    none = helm.template(RULE, "--set=prometheusRule.groups.workloads=false,prometheusRule.groups.itself=false")
+    assert of(none, "PrometheusRule")["spec"] == {"groups": []}
+    assert alerts_of(helm.template(RULE, "--set=prometheusRule.groups=null")) == plain, "as after --reuse-values"
+
+
+def test_the_severity_of_one_alert_wins_over_that_of_all(helm: Helm) -> None:
+    made = alerts_of(helm.template(f"--values={COLLISIONS}"))
+    assert made["PodContainerOOMKilled"]["labels"] == {"severity": "call", "team": "own"}
+    assert made["PodEvicted"]["labels"] == {"severity": "page", "team": "own"}
+
+
+def test_a_slash_at_the_end_of_an_address_does_no_harm(helm: Helm) -> None:
+    flags = (
+        "--set=prometheusRule.runbookUrl=https://r.example.com/",
+        "--set=prometheusRule.grafanaUrl=https://g.example.com/",
+    )
+    annotations = alerts_of(helm.template(RULE, *flags))["PodStartupStuck"]["annotations"]
+    assert annotations["runbook_url"] == "https://r.example.com/PodStartupStuck.md"
+    assert annotations["dashboard_url"].startswith("https://g.example.com/d/")
+
+
 def test_alerts_lead_to_your_runbooks_and_your_grafana(helm: Helm) -> None:
     made = alerts_of(helm.template(f"--values={EVERYTHING}"))["PodStartupStuck"]
     assert made["annotations"]["runbook_url"] == "https://runbooks.example.com/pods/PodStartupStuck.md"
@@ -328,17 +512,20 @@ def test_alerts_lead_to_your_runbooks_and_your_grafana(helm: Helm) -> None:
     assert made["labels"] == {"severity": "warning", "team": "platform"}
 
 
-def test_each_dashboard_is_a_config_map_for_the_sidecar(helm: Helm) -> None:
-    maps = [
-        one
-        for one in helm.template("--set=dashboards.enabled=true,dashboards.folder=Pods")
-        if one["kind"] == "ConfigMap"
+def boards_of(manifests: list[Object]) -> list[Object]:
+    """The ConfigMaps of dashboards."""
+    return [
+        one for one in manifests if one["kind"] == "ConfigMap" and any(key.endswith(".json") for key in one["data"])
     ]
-    files = {name: text for one in maps for name, text in one["data"].items() if name.endswith(".json")}
+
+
+def test_each_dashboard_is_a_config_map_for_the_sidecar(helm: Helm) -> None:
+    maps = boards_of(helm.template("--set=dashboards.enabled=true,dashboards.folder=Pods"))
+    files = {name: text for one in maps for name, text in one["data"].items()}
     assert {name: json.loads(text) for name, text in files.items()} == {
         path.name: json.loads(path.read_text()) for path in ROOT.glob("dashboards/*.json")
     }
-    boards = [one["metadata"] for one in maps if "config.yaml" not in one["data"]]
+    boards = [one["metadata"] for one in maps]
     assert all(one["labels"]["grafana_dashboard"] == "1" for one in boards)
     assert {one["annotations"]["grafana_folder"] for one in boards} == {"Pods"}
 
@@ -348,4 +535,5 @@ def test_the_grafana_operator_gets_a_resource_for_each_dashboard(helm: Helm) -> 
     maps = {one["metadata"]["name"]: one.get("data", {}) for one in manifests if one["kind"] == "ConfigMap"}
     boards = [one["spec"] for one in manifests if one["kind"] == "GrafanaDashboard"]
     assert len(boards) == 7
+    assert {board["resyncPeriod"] for board in boards} == {"1h"}
     assert all(board["configMapRef"]["key"] in maps[board["configMapRef"]["name"]] for board in boards)

@@ -17,23 +17,73 @@
 {{- end }}
 
 {{- define "pod-exporter.serviceAccount" -}}
+{{- if and .Values.rbac.create (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
+{{- fail "serviceAccount.name: name the account that gets the rights, or let the chart create it" }}
+{{- end }}
 {{- default (ternary (include "pod-exporter.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
 {{- end }}
 
 {{- define "pod-exporter.selector" -}}
-app.kubernetes.io/name: {{ include "pod-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{- toYaml (dict "app.kubernetes.io/name" (include "pod-exporter.name" .) "app.kubernetes.io/instance" .Release.Name) }}
 {{- end }}
 
-{{- define "pod-exporter.labels" -}}
-{{ include "pod-exporter.selector" . }}
+{{- /* Of the pod of `helm test`: the Service must not lead to it */}}
+{{- define "pod-exporter.testSelector" -}}
+{{- $name := printf "%s-test" (include "pod-exporter.name" .) }}
+{{- toYaml (dict "app.kubernetes.io/name" $name "app.kubernetes.io/instance" .Release.Name) }}
+{{- end }}
+
+{{- define "pod-exporter.ownLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/component: metrics
 app.kubernetes.io/part-of: pod-exporter
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- end }}
+
+{{- /* Of every object */}}
+{{- define "pod-exporter.labels" -}}
+{{- include "pod-exporter.labelsWith" (list . dict) }}
+{{- end }}
+
+{{- /* Of an object that has labels of its own: (list root labels). What selects stays as it is */}}
+{{- define "pod-exporter.labelsWith" -}}
+{{- $root := first . }}
+{{- $own := include "pod-exporter.ownLabels" $root | fromYaml }}
+{{- $selector := include "pod-exporter.selector" $root | fromYaml }}
+{{- toYaml (mergeOverwrite (dict) $own $root.Values.commonLabels (last .) $selector) }}
+{{- end }}
+
+{{- /* A name that is there twice would be refused */}}
+{{- define "pod-exporter.pullSecrets" -}}
+{{- $secrets := list }}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
+{{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) }}
+{{- end }}
+{{- with uniq $secrets }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* "true" where the Service leads to the exporter itself, not to a proxy before it */}}
+{{- define "pod-exporter.direct" -}}
+{{- has (toString .Values.service.targetPort) (list "metrics" "9873") }}
+{{- end }}
+
+{{- /* Number of the pod's port that the Service leads to; empty if no container of the values has a port of that name */}}
+{{- define "pod-exporter.podPort" -}}
+{{- $target := toString .Values.service.targetPort }}
+{{- if eq (include "pod-exporter.direct" .) "true" }}9873
+{{- else if regexMatch "^[0-9]+$" $target }}
+{{- $target }}
+{{- else }}
+{{- range concat .Values.extraContainers .Values.extraInitContainers }}
+{{- range .ports }}
+{{- if eq (toString .name) $target }}
+{{- .containerPort }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -73,12 +123,17 @@ kubelet: {{ dig "kubelet" "probes" false $settings }}
 /var/lib/pod-exporter
 {{- end }}
 
+{{- /* The checkpoint must not be written less often than the birth-hold lasts; by itself the exporter takes 60 s */}}
 {{- define "pod-exporter.settings" -}}
 {{- $ledger := merge (dict) (default dict .Values.settings.ledger) (dict "birth_hold" (include "pod-exporter.birthHold" .)) }}
 {{- $own := dict "ledger" $ledger }}
 {{- if ne .Values.checkpoint.volume "none" }}
 {{- $file := printf "%s/checkpoint" (include "pod-exporter.checkpointFolder" .) }}
-{{- $own = set $own "state" (merge (dict "checkpoint_file" $file) (default dict .Values.settings.state)) }}
+{{- $state := merge (dict "checkpoint_file" $file) (default dict .Values.settings.state) }}
+{{- if and (not (dig "ledger" "birth_hold" "" .Values.settings)) (lt ($ledger.birth_hold | trimSuffix "s" | int) 60) }}
+{{- $state = merge $state (dict "checkpoint_interval" $ledger.birth_hold) }}
+{{- end }}
+{{- $own = set $own "state" $state }}
 {{- end }}
 {{- toYaml (merge $own .Values.settings) }}
 {{- end }}
