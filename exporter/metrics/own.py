@@ -139,7 +139,8 @@ class OwnCollector(Collector):
         )
         yield _counter(
             "relists",
-            "Complete lists after the first: what happened between was not seen as it happened; expired, interrupted.",
+            "Complete lists after the first: what happened between was not seen as it happened; "
+            f"{', '.join(RELIST_REASONS)}.",
             ("resource", "reason"),
             [
                 ((w.resource, reason), w.relists[reason])
